@@ -1,0 +1,50 @@
+"""The embedded encoder: ONNX for questions and small changes, torch in bf16 for bulk where that is faster."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from gorilla_rag.encoders import Encoder, Progress
+from gorilla_rag.encoders.onnx import OnnxEncoder
+from gorilla_rag.models import registry
+
+# Importing torch takes as long as ONNX needs for this many documents.
+BULK = 500
+
+
+class EmbeddedEncoder:
+    """all-MiniLM-L6-v2, verified, through whichever backend is the faster for the texts at hand.
+
+    Raises:
+        ModelMissing, ModelCorrupt: the weights aren't there or aren't right.
+    """
+
+    def __init__(self, name: str = registry.ENCODER) -> None:
+        found = registry.spec(name)
+        self.id, self.sha256 = found.name, found.sha256[found.weights]
+        self._folder: Path = registry.path(name)
+        self._onnx = OnnxEncoder(self._folder, name=self.id, sha256=self.sha256)
+
+    @property
+    def dimension(self) -> int:
+        """Length of the vectors."""
+        return self._onnx.dimension
+
+    @cached_property
+    def _bulk(self) -> Encoder:
+        if importlib.util.find_spec("torch") is None or importlib.util.find_spec("sentence_transformers") is None:
+            return self._onnx
+        from gorilla_rag.encoders.sentence_transformers import TorchEncoder, has_fast_bf16
+
+        return TorchEncoder(self._folder, name=self.id, sha256=self.sha256) if has_fast_bf16() else self._onnx
+
+    def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> npt.NDArray[np.float32]:
+        """Unit vectors, shape [len(texts), dimension], float32."""
+        chosen = self._bulk if len(texts) >= BULK else self._onnx
+        return chosen.encode(texts, progress=progress)

@@ -1,0 +1,1 @@
+"""The index: documents, BM25 and dense vectors on disk, and the search over them. Knows nothing of generation."""

@@ -1,0 +1,116 @@
+"""Dense search with FAISS over segments of unit vectors: flat, or HNSW or IVF where there are many.
+
+Johnson, Douze, Jégou, "Billion-scale similarity search with GPUs", 2017; Malkov, Yashunin, "Efficient and robust
+approximate nearest neighbor search using HNSW graphs", 2016. Scores are inner products of unit vectors: cosines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Vectors = npt.NDArray[np.float32]
+
+
+# FAISS's factory text by the number of vectors from which it is used; below the first row every vector is compared.
+# The memory of its graph makes HNSW give way to inverted lists.
+ANN_CHOICES = ((200_000, "HNSW32,Flat"), (5_000_000, "IVF16384,Flat"))
+HNSW_SEARCH = 128
+IVF_SEARCH = 64
+
+
+def ann_choice(count: int) -> str | None:
+    """Which approximate index a segment of `count` vectors gets; `None` for exact search."""
+    return next((factory for least, factory in reversed(ANN_CHOICES) if count >= least), None)
+
+
+class DenseIndex:
+    """Nearest vectors by cosine.
+
+    Args:
+        segments: vector files of shape [m, dimension], float32, in order; vector numbers run through them.
+        ann: an approximate index over the first segment, or `None`.
+        used: which vectors belong to a document (shape [total]).
+    """
+
+    def __init__(self, segments: Sequence[Path], ann: Path | None, used: npt.NDArray[np.bool_]) -> None:
+        self._paths, self._ann_path, self._used = tuple(segments), ann, used
+
+    @cached_property
+    def vectors(self) -> list[Vectors]:
+        """The segments, memory-mapped."""
+        return [np.load(path, mmap_mode="r", allow_pickle=False) for path in self._paths]
+
+    @cached_property
+    def _indexes(self) -> list[tuple[int, Any]]:
+        """A FAISS index for each segment, with the number of its first vector."""
+        import faiss
+
+        made, start = [], 0
+        for number, vectors in enumerate(self.vectors):
+            if number == 0 and self._ann_path:
+                index = faiss.read_index(str(self._ann_path))
+            else:
+                index = faiss.IndexFlatIP(vectors.shape[1])
+                index.add(np.ascontiguousarray(vectors))
+            made.append((start, index))
+            start += len(vectors)
+        return made
+
+    def nearest(
+        self, query: Vectors, limit: int, allowed: npt.NDArray[np.bool_] | None = None
+    ) -> tuple[npt.NDArray[np.int64], Vectors]:
+        """Vector numbers and cosines of the nearest, best first.
+
+        Args:
+            query: one unit vector, shape [dimension].
+            limit: how many at most.
+            allowed: which vectors may be found, shape [total]; those of no document never are.
+        """
+        mask = self._used if allowed is None else self._used & allowed
+        numbers: list[npt.NDArray[np.int64]] = []
+        scores: list[Vectors] = []
+        for start, index in self._indexes:
+            part = mask[start : start + index.ntotal]
+            wanted = min(limit, int(part.sum()))
+            if wanted:
+                cosines, found = index.search(query[None, :], wanted, params=_parameters(index, part, wanted))
+                keep = found[0] >= 0
+                numbers.append(found[0][keep] + start)
+                scores.append(cosines[0][keep])
+        if not numbers:
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
+        joined, values = np.concatenate(numbers), np.concatenate(scores)
+        order = np.lexsort((joined, -values))[:limit]
+        return joined[order], values[order]
+
+
+def write_ann(vectors: Vectors, path: Path) -> bool:
+    """Writes an approximate index over a segment, if it is large enough for one; says whether it did."""
+    factory = ann_choice(len(vectors))
+    if factory is None:
+        return False
+    import faiss
+
+    index = faiss.index_factory(vectors.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
+    index.train(vectors)
+    index.add(vectors)
+    faiss.write_index(index, str(path))
+    return True
+
+
+def _parameters(index: Any, mask: npt.NDArray[np.bool_], wanted: int) -> Any:
+    """How an index is searched: which of its vectors count, and how far an approximate one looks."""
+    import faiss
+
+    selector = None if mask.all() else faiss.IDSelectorBatch(np.flatnonzero(mask).astype(np.int64))
+    if isinstance(index, faiss.IndexHNSW):
+        return faiss.SearchParametersHNSW(sel=selector, efSearch=max(HNSW_SEARCH, wanted))
+    if isinstance(index, faiss.IndexIVF):
+        return faiss.SearchParametersIVF(sel=selector, nprobe=IVF_SEARCH)
+    return faiss.SearchParameters(sel=selector) if selector else None

@@ -1,0 +1,255 @@
+"""`Index`: opens, searches and changes an index on disk. Ties documents, BM25, dense vectors and fusion together."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from gorilla_rag.answer import Candidate, Hit, one_of
+from gorilla_rag.encoders import Encoder
+from gorilla_rag.errors import IndexCorrupt, IndexMismatch, UsageError
+from gorilla_rag.index import bm25, manifest
+from gorilla_rag.index.dense import DenseIndex
+from gorilla_rag.index.fusion import reciprocal_rank_fusion
+from gorilla_rag.index.store import DocumentStore
+from gorilla_rag.text import TEXT_VERSION, query_text
+
+Retrieval = Literal["bm25", "dense", "hybrid"]
+RETRIEVALS: tuple[Retrieval, ...] = get_args(Retrieval)
+Filters = Mapping[str, str | Sequence[str]]
+POOL = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """One retriever's ranking: items (calls or positions), each with its best position and score."""
+
+    items: tuple[int, ...]
+    positions: tuple[int, ...]
+    scores: tuple[float, ...]
+
+
+class Index:
+    """A read-only view of an index; a change on disk is seen by opening it again.
+
+    Raises:
+        IndexMissing, IndexCorrupt, IndexMismatch: from the constructor and from the first use of a damaged file.
+    """
+
+    def __init__(self, folder: str | Path, encoder: Callable[[], Encoder] | Encoder) -> None:
+        self.folder = Path(folder)
+        self.manifest, self.store = _open(self.folder)
+        self._encoder = encoder
+        if self.manifest.text != TEXT_VERSION or dict(self.manifest.bm25) != bm25.PARAMETERS:
+            raise IndexMismatch(
+                f"{self.folder} was made with text layout {self.manifest.text} and BM25 {dict(self.manifest.bm25)}; "
+                f"this version uses {TEXT_VERSION} and {bm25.PARAMETERS}",
+                hint="build it again with `gorilla-rag index build`",
+            )
+
+    def __len__(self) -> int:
+        return len(self.store.ids)
+
+    def close(self) -> None:
+        """Lets go of the files."""
+        self.store.close()
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The encoder, checked against the one that made the vectors.
+
+        Raises:
+            IndexMismatch: another encoder.
+        """
+        encoder = self._encoder() if callable(self._encoder) else self._encoder
+        check_encoder(self.folder, self.manifest, encoder)
+        return encoder
+
+    @cached_property
+    def bm25(self) -> bm25.BM25:
+        """BM25 over the documents, its files verified."""
+        for name in self.manifest.bm25_files:
+            manifest.verify(self.folder, name, self.manifest.files[name])
+        return bm25.BM25(self.folder, self.manifest.bm25_files, len(self))
+
+    @cached_property
+    def dense(self) -> DenseIndex:
+        """The vectors, their files verified."""
+        names = [*self.manifest.segments, *([self.manifest.ann] if self.manifest.ann else [])]
+        for name in names:
+            manifest.verify(self.folder, name, self.manifest.files[name])
+        used = np.zeros(self.manifest.counts["vectors"], dtype=np.bool_)
+        used[self.store.layout.vectors] = True
+        ann = self.folder / self.manifest.ann if self.manifest.ann else None
+        return DenseIndex([self.folder / name for name in self.manifest.segments], ann, used)
+
+    def candidates(
+        self,
+        question: str,
+        *,
+        mode: Retrieval = "hybrid",
+        k: int = 5,
+        filters: Filters | None = None,
+        weights: Mapping[str, float] | None = None,
+    ) -> list[Candidate]:
+        """The best distinct calls, best first.
+
+        Every retriever ranks distinct calls, each by its best document, and the ranks are fused: a call that is
+        documented often neither gains by it nor pushes others out.
+
+        Args:
+            question: in plain words.
+            mode: which retriever, or both fused.
+            k: how many calls; more than there are gives all that were found.
+            filters: by `provider`, `domain`, `kind`, `package`, `version`; a value or several.
+            weights: of `bm25` and `dense` in the fusion; 1 by default.
+
+        Raises:
+            UsageError: an empty question, `k` below one, an unknown mode or filter, a wrong weight.
+        """
+        found = self._search(question, mode, k, filters or {}, weights, distinct=True)
+        return [Candidate((hit,)) for hit in found]
+
+    def search(
+        self,
+        question: str,
+        *,
+        mode: Retrieval = "hybrid",
+        k: int = 5,
+        filters: Filters | None = None,
+        weights: Mapping[str, float] | None = None,
+        distinct: bool = True,
+    ) -> list[Hit]:
+        """The best documents, best first: one of each call, or (`distinct=False`) all of them by themselves.
+
+        Arguments and errors are those of `candidates`.
+        """
+        return self._search(question, mode, k, filters or {}, weights, distinct=distinct)
+
+    def _search(
+        self,
+        question: str,
+        mode: Retrieval,
+        k: int,
+        filters: Filters,
+        weights: Mapping[str, float] | None,
+        *,
+        distinct: bool,
+    ) -> list[Hit]:
+        one_of(mode, RETRIEVALS, "mode")
+        text = query_text(question)
+        if not text:
+            raise UsageError("the question is empty", hint="ask in plain words what you need")
+        if k < 1:
+            raise UsageError(f"k is {k}", hint="ask for one or more")
+        if weights and mode != "hybrid":
+            raise UsageError(f"weights given for mode {mode!r}", hint="weights only change the fused mode, hybrid")
+        allowed = self.store.mask(filters)
+        names = ("bm25", "dense") if mode == "hybrid" else (mode,)
+        rankings = {name: self._ranking(name, text, max(k, POOL), allowed, distinct) for name in names}
+        if mode == "hybrid":
+            ordered = reciprocal_rank_fusion({n: r.items for n, r in rankings.items()}, weights)[:k]
+        else:
+            ordered = list(zip(rankings[mode].items, rankings[mode].scores, strict=True))[:k]
+        return self._hits(ordered, rankings)
+
+    def _ranking(
+        self, name: str, text: str, wanted: int, allowed: npt.NDArray[np.bool_] | None, distinct: bool
+    ) -> Ranking:
+        """One retriever's ranking, deep enough for `wanted` items, or all there are."""
+        search = self._by_words if name == "bm25" else self._by_vectors
+        limit = 2 * wanted
+        while True:
+            positions, scores = search(text, limit, allowed)
+            items = self.store.layout.calls[positions] if distinct else positions
+            _, first = np.unique(items, return_index=True)
+            if len(first) >= wanted or len(positions) < limit:
+                kept = np.sort(first)[:wanted]
+                columns = items[kept].tolist(), positions[kept].tolist(), scores[kept].tolist()
+                return Ranking(*map(tuple, columns))
+            limit *= 4
+
+    def _by_words(
+        self, text: str, limit: int, allowed: npt.NDArray[np.bool_] | None
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        return self.bm25.ranking(text, limit, allowed)
+
+    def _by_vectors(
+        self, text: str, limit: int, allowed: npt.NDArray[np.bool_] | None
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """Positions by cosine; documents of one text share a vector, so there may be more than `limit`."""
+        if not len(self):
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
+        query = self._encoded(text)
+        vectors = self.store.layout.vectors
+        mask = None
+        if allowed is not None:
+            mask = np.zeros(self.manifest.counts["vectors"], dtype=np.bool_)
+            mask[vectors[allowed]] = True
+        numbers, cosines = self.dense.nearest(query, limit, mask)
+        score = np.full(self.manifest.counts["vectors"], -np.inf, dtype=np.float32)
+        score[numbers] = np.round(cosines, 6)
+        by_position = score[vectors]
+        if allowed is not None:
+            by_position[~allowed] = -np.inf
+        return bm25.best(by_position, len(by_position))
+
+    def _encoded(self, text: str) -> npt.NDArray[np.float32]:
+        if self._last[0] != text:
+            self._last = (text, self.encoder.encode([text])[0])
+        return self._last[1]
+
+    _last: tuple[str, npt.NDArray[np.float32]] = ("", np.empty(0, dtype=np.float32))
+
+    def _hits(self, ordered: Sequence[tuple[int, float]], rankings: Mapping[str, Ranking]) -> list[Hit]:
+        """The document that stands for each item: the one its best-ranking retriever put first."""
+        places = {name: {item: rank for rank, item in enumerate(r.items)} for name, r in rankings.items()}
+        positions, found = [], []
+        for item, _ in ordered:
+            at = {name: place[item] for name, place in places.items() if item in place}
+            best = min(at, key=lambda name: (at[name], name))
+            positions.append(rankings[best].positions[at[best]])
+            found.append({name: (rank + 1, rankings[name].scores[rank]) for name, rank in at.items()})
+        docs = self.store.documents(positions)
+        rows = zip(docs, ordered, found, strict=True)
+        return [Hit(doc, score, rank, names) for rank, (doc, (_, score), names) in enumerate(rows, start=1)]
+
+
+def check_encoder(folder: Path, found: manifest.Manifest, encoder: Encoder) -> None:
+    """Raises `IndexMismatch` unless `encoder` is the one that made the index's vectors."""
+    wanted = dict(found.encoder)
+    given = identity(encoder)
+    if wanted != given:
+        raise IndexMismatch(
+            f"{folder} was made with encoder {wanted['id']} ({wanted['sha256'][:12]}, {wanted['dimension']} dimensions),"
+            f" this one is {given['id']} ({given['sha256'][:12]}, {given['dimension']})",
+            hint="use that encoder, or build the index again with `gorilla-rag index build`",
+        )
+
+
+def identity(encoder: Encoder) -> dict[str, Any]:
+    """What a manifest records of an encoder."""
+    return {"id": encoder.id, "sha256": encoder.sha256, "dimension": encoder.dimension}
+
+
+def _open(folder: Path) -> tuple[manifest.Manifest, DocumentStore]:
+    """The manifest with its documents; once more when a writer replaced both in between."""
+    found = manifest.read(folder)
+    try:
+        manifest.verify(folder, found.documents, found.files[found.documents])
+    except IndexCorrupt:
+        again = manifest.read(folder)
+        if again == found:
+            raise
+        found = again
+        manifest.verify(folder, found.documents, found.files[found.documents])
+    return found, DocumentStore(folder / found.documents)

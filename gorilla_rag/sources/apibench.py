@@ -1,0 +1,176 @@
+"""APIBench's JSON Lines and the API Zoo's JSON lists as `ApiDoc`s.
+
+APIBench (arXiv 2305.15334) keeps one JSON object a line; its fields come in many shapes (`api_arguments` as a list,
+an object, a string, "N/A" or null; `example_code` as a list or a string). The API Zoo keeps one list a file. A bad
+entry is reported with its file, line and reason; the caller decides whether the others are used.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from gorilla_rag.apidoc import ApiDoc, document_id
+from gorilla_rag.errors import SourceError, UsageError
+from gorilla_rag.text import is_empty
+
+SUFFIXES = (".jsonl", ".json")
+_HTTP_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+_HINT = "mend the entry, or leave such entries out with --skip-bad"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRead:
+    """What was read: the documents, and what could not be made one."""
+
+    docs: tuple[ApiDoc, ...]
+    problems: tuple[SourceError, ...] = field(default=())
+
+
+def read(paths: Iterable[str | Path], *, skip_bad: bool = False, trusted: bool = False) -> SourceRead:
+    """Reads files, or every `.json` and `.jsonl` file of folders.
+
+    Args:
+        paths: files and folders.
+        skip_bad: leave malformed entries out and report them, instead of stopping at the first.
+        trusted: whether the user vouches for the files.
+
+    Raises:
+        SourceError: a path that isn't there, a folder without documentation, or (without `skip_bad`) a bad entry.
+    """
+    docs: list[ApiDoc] = []
+    problems: list[SourceError] = []
+    for path in _files(paths):
+        for item in _entries(path):
+            made = item if isinstance(item, SourceError) else _document(path, *item, trusted=trusted)
+            if isinstance(made, ApiDoc):
+                docs.append(made)
+                continue
+            if not skip_bad:
+                raise made
+            problems.append(made)
+    return SourceRead(tuple(_with_unique_ids(docs)), tuple(problems))
+
+
+def document(record: Mapping[str, Any], *, source: str = "", trusted: bool = False) -> ApiDoc:
+    """One APIBench or API Zoo record as an `ApiDoc`; its id is not made unique.
+
+    Raises:
+        UsageError: the record has no usable call.
+    """
+    zoo = "user_name" in record or "env_requirements" in record
+    meta = record.get("meta_data") if isinstance(record.get("meta_data"), Mapping) else {}
+    call = record.get("api_call")
+    if not isinstance(call, str) or is_empty(call):
+        raise UsageError(f"api_call is {call!r}, expected a call as text", hint="give the document its call")
+    parameters = record.get("parameters")
+    values: dict[str, Any] = {
+        "api_call": call.strip(),
+        "api_name": _text(record.get("api_name")),
+        "domain": _text(record.get("domain")),
+        "framework": _text(record.get("framework") or (record.get("user_name") if zoo else "")),
+        "functionality": _text(record.get("functionality")),
+        "description": _text(record.get("description") or (meta or {}).get("description")),
+        "api_arguments": None if is_empty(record.get("api_arguments")) else record.get("api_arguments"),
+        "python_environment_requirements": _requirements(
+            record.get("env_requirements" if zoo else "python_environment_requirements")
+        ),
+        "example_code": _code(record.get("example_code")),
+        "performance": record.get("performance") or (meta or {}).get("performance"),
+        "parameters": parameters if isinstance(parameters, Mapping) else {},
+        "kind": "http" if call.split(" ")[0] in _HTTP_METHODS else "python",
+        "version": _text(record.get("version") or record.get("api_version")),
+        "license": _text(record.get("license")),
+        "source": source,
+        "trusted": trusted,
+    }
+    return ApiDoc(id=document_id(values), **values)
+
+
+def _files(paths: Iterable[str | Path]) -> Iterator[Path]:
+    for given in map(Path, paths):
+        if given.is_dir():
+            found = sorted(file for file in given.rglob("*") if file.suffix in SUFFIXES)
+            if not found:
+                raise SourceError("no .json or .jsonl file", file=str(given), line=0, hint="name the files themselves")
+            yield from found
+        elif given.is_file():
+            yield given
+        else:
+            raise SourceError("no such file or folder", file=str(given), line=0, hint="check the path")
+
+
+def _entries(path: Path) -> Iterator[tuple[int, Any] | SourceError]:
+    """Every entry with its line (JSON Lines) or its number (a list), or what is wrong with it."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        yield SourceError(f"can't be read as UTF-8 text: {error}", file=str(path), line=0, hint="convert it to UTF-8")
+        return
+    if text.lstrip().startswith("["):
+        yield from _list_entries(path, text)
+        return
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            yield number, json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            yield SourceError(f"not JSON: {error}", file=str(path), line=number, hint=_HINT)
+
+
+def _list_entries(path: Path, text: str) -> Iterator[tuple[int, Any] | SourceError]:
+    try:
+        entries = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        line = getattr(error, "lineno", 0)
+        yield SourceError(f"not a JSON list: {error}", file=str(path), line=line, hint="mend the file")
+        return
+    yield from enumerate(entries, start=1)
+
+
+def _document(path: Path, number: int, record: Any, *, trusted: bool) -> ApiDoc | SourceError:
+    if not isinstance(record, Mapping):
+        reason = f"expected an object, found {type(record).__name__}"
+        return SourceError(reason, file=str(path), line=number, hint=_HINT)
+    try:
+        return document(record, source=path.stem, trusted=trusted)
+    except UsageError as error:
+        return SourceError(error.message, file=str(path), line=number, hint=_HINT)
+
+
+def _with_unique_ids(docs: Iterable[ApiDoc]) -> Iterator[ApiDoc]:
+    """The second and later documents of one id get `#2`, `#3`, …, in the order in which they stand."""
+    seen: Counter[str] = Counter()
+    for doc in docs:
+        seen[doc.id] += 1
+        yield doc if seen[doc.id] == 1 else replace(doc, id=f"{doc.id}#{seen[doc.id]}")
+
+
+def _text(value: Any) -> str:
+    if is_empty(value):
+        return ""
+    return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _code(value: Any) -> str:
+    if is_empty(value):
+        return ""
+    if isinstance(value, Mapping):
+        return "\n".join(_code(part) for part in value.values())
+    return "\n".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _requirements(value: Any) -> tuple[str, ...]:
+    if is_empty(value):
+        return ()
+    if isinstance(value, Mapping):
+        versions = {name: str(version) if str(version)[:1] in "<>=!~" else "" for name, version in value.items()}
+        return tuple(f"{name}{version}" for name, version in versions.items())
+    if isinstance(value, list):
+        return tuple(str(item) for item in value)
+    return tuple(part.strip() for part in str(value).split(",") if part.strip())
