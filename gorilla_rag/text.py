@@ -79,7 +79,9 @@ def plain(text: str) -> str:
 
 def is_empty(value: Any) -> bool:
     """Whether a field of the documentation says nothing (`N/A`, `null`, an empty list)."""
-    return value is None or (value if isinstance(value, str) else json.dumps(value, default=str)).strip().lower() in _EMPTY
+    return (
+        value is None or (value if isinstance(value, str) else json.dumps(value, default=str)).strip().lower() in _EMPTY
+    )
 
 
 def _prompt_fields(doc: ApiDoc) -> Iterable[tuple[str, str]]:

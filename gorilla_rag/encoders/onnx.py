@@ -134,9 +134,7 @@ def export(folder: Path, sha256: str) -> None:
         finally:
             temporary.unlink(missing_ok=True)
         record = folder / f"{EXPORTED}.json"
-        record.write_text(
-            json.dumps({"version": EXPORT_VERSION, "weights": sha256, "size": size}), encoding="utf-8"
-        )
+        record.write_text(json.dumps({"version": EXPORT_VERSION, "weights": sha256, "size": size}), encoding="utf-8")
         fsync(record)
 
 

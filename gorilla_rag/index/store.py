@@ -26,10 +26,11 @@ from gorilla_rag.text import bm25_text, encoder_text
 FILTERS = ("provider", "domain", "kind", "package", "version")
 _SCHEMA = """
 CREATE TABLE docs (
-    id TEXT PRIMARY KEY, call_key TEXT NOT NULL, provider TEXT, domain TEXT, kind TEXT, package TEXT, version TEXT,
+    id TEXT PRIMARY KEY, call_key TEXT NOT NULL, function TEXT NOT NULL, provider TEXT, domain TEXT, kind TEXT, package TEXT, version TEXT,
     content TEXT NOT NULL, text_hash TEXT NOT NULL, vector INTEGER NOT NULL, body TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX docs_call ON docs (call_key);
+CREATE INDEX docs_function ON docs (function);
 """
 
 
@@ -77,6 +78,17 @@ class DocumentStore:
         """Every document of a distinct call."""
         rows = self._database.execute("SELECT body FROM docs WHERE call_key = ? ORDER BY id", (call_key,))
         return [ApiDoc.from_dict(json.loads(row[0])) for row in rows]
+
+    def of_function(self, path: str) -> list[ApiDoc]:
+        """One document of each distinct call of a function."""
+        query = "SELECT body FROM docs WHERE function = ? AND function != '' GROUP BY call_key ORDER BY min(id)"
+        return [ApiDoc.from_dict(json.loads(row[0])) for row in self._database.execute(query, (path,))]
+
+    def catalogue(self) -> dict[str, str]:
+        """Every documented call by its source, with its key; the first document's source for each call."""
+        rows = self._database.execute("SELECT call_key, json_extract(body, '$.api_call') FROM docs ORDER BY id DESC")
+        sources = {key: source for key, source in rows}
+        return {source: key for key, source in sources.items()}
 
     def mask(self, filters: Mapping[str, str | Sequence[str]]) -> npt.NDArray[np.bool_] | None:
         """Which positions pass the filters (shape [n]); `None` when there are none.
@@ -145,7 +157,7 @@ def write(
         with database:
             database.executemany("DELETE FROM docs WHERE id = ?", [(name,) for name in removed])
             rows = (_row(doc, vectors[text_hash(doc)]) for doc in docs)
-            database.executemany(f"INSERT OR REPLACE INTO docs VALUES ({','.join('?' * 11)})", rows)
+            database.executemany(f"INSERT OR REPLACE INTO docs VALUES ({','.join('?' * 12)})", rows)
 
 
 def renumber(path: Path, numbers: Mapping[int, int]) -> None:
@@ -164,4 +176,4 @@ def text_hash(doc: ApiDoc) -> str:
 def _row(doc: ApiDoc, vector: int) -> tuple[Any, ...]:
     body = json.dumps(doc.to_dict(), ensure_ascii=False)
     filters = (doc.framework, doc.domain, doc.kind, doc.package, doc.version)
-    return (doc.id, doc.call_key, *filters, doc.content_hash, text_hash(doc), vector, body)
+    return (doc.id, doc.call_key, doc.call.path, *filters, doc.content_hash, text_hash(doc), vector, body)

@@ -1,0 +1,66 @@
+"""Who chooses among the candidates: the retriever, the model, or both. Knows scores, not how they were made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gorilla_rag.answer import Candidate, Chooser, Mode
+
+# Temperature of the softmax over retrieval scores, by mode.
+TEMPERATURES: dict[Mode, float] = {"hybrid": 0.03, "dense": 0.05, "bm25": 2.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The candidate chosen, and each candidate's probability (they add up to 1)."""
+
+    number: int
+    probabilities: tuple[float, ...]
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the chosen one."""
+        return self.probabilities[self.number]
+
+
+def choose(
+    candidates: Sequence[Candidate],
+    *,
+    mode: Mode,
+    chooser: Chooser,
+    log_probabilities: Sequence[float] | None = None,
+    weight: float = 0.0,
+) -> Choice:
+    """Chooses one of at least one candidate.
+
+    `retriever` takes the softmax of the retrieval scores; `model` that of the label's log-probabilities;
+    `joint` that of the score plus `weight` times the log-probability.
+
+    Args:
+        candidates: best first.
+        mode: which retriever's scores they are; sets the temperature.
+        chooser: who decides.
+        log_probabilities: the model's, of each candidate's label; needed unless the retriever decides.
+        weight: of the model in `joint`.
+    """
+    temperature = TEMPERATURES.get(mode, 1.0)
+    retrieval = [candidate.score / temperature for candidate in candidates]
+    model = list(log_probabilities or [0.0] * len(candidates))
+    if chooser == "retriever":
+        logits = retrieval
+    elif chooser == "model":
+        logits = model
+    else:
+        logits = [score + weight * label for score, label in zip(retrieval, model, strict=True)]
+    probabilities = softmax(logits)
+    return Choice(max(range(len(logits)), key=lambda number: (logits[number], -number)), probabilities)
+
+
+def softmax(logits: Sequence[float]) -> tuple[float, ...]:
+    """Probabilities in proportion to the exponentials of `logits`."""
+    highest = max(logits)
+    exponentials = [math.exp(logit - highest) for logit in logits]
+    total = math.fsum(exponentials)
+    return tuple(value / total for value in exponentials)

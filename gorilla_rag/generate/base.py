@@ -1,0 +1,65 @@
+"""The protocol that every generation backend keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+Message = dict[str, str]
+"""`{"role": "system" | "user", "content": text}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one request: in the prompt, of which taken from the cache, and written; and why it stopped."""
+
+    prompt: int
+    cached: int
+    completion: int
+    stopped: str
+
+
+class Generator(Protocol):
+    """A language model that continues a conversation, under a grammar if one is given.
+
+    Attributes:
+        id: the model's name.
+        context: how many tokens a prompt and its completion may have together.
+        joint_weight: weight of its label's log-probability when it chooses together with the retriever.
+    """
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def context(self) -> int: ...
+
+    @property
+    def joint_weight(self) -> float: ...
+
+    def count_tokens(self, text: str) -> int:
+        """How many tokens a text has."""
+        ...
+
+    def label_log_probabilities(
+        self, messages: Sequence[Message], prefill: str, labels: Sequence[str]
+    ) -> tuple[list[float], Usage]:
+        """Log-probabilities of `labels` as the next token after `prefill`, renormalised over them."""
+        ...
+
+    def stream(
+        self, messages: Sequence[Message], prefill: str, *, grammar: str | None, max_tokens: int
+    ) -> Iterator[str | Usage]:
+        """Continues `prefill` at temperature 0: pieces of text, then the usage.
+
+        Args:
+            messages: the conversation.
+            prefill: how the model's turn begins; not repeated in what is yielded.
+            grammar: llguidance's Lark, for what follows `prefill`; `None` for free text.
+            max_tokens: the most that is written.
+
+        Raises:
+            GenerationFailed: the grammar doesn't compile, the prompt is longer than the context, or the model failed.
+        """
+        ...
