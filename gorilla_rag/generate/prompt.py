@@ -30,7 +30,11 @@ RECALL_PREFILL = '{"api_call": "'
 
 
 def choosing(
-    question: str, candidates: Sequence[Candidate], context: int, count_tokens: CountTokens
+    question: str,
+    candidates: Sequence[Candidate],
+    context: int,
+    count_tokens: CountTokens,
+    request: str = "Which document's API does this task?",
 ) -> tuple[list[Message], int]:
     """The conversation in which the model picks a candidate's label.
 
@@ -49,7 +53,7 @@ def choosing(
         if room < 0 and texts:
             break
         texts.append(text)
-    content = "\n".join(["Documents:", *texts, "", f"Task: {asked}", "", "Which document's API does this task?"])
+    content = "\n".join(["Documents:", *texts, "", f"Task: {asked}", "", request])
     return [{"role": "system", "content": _CHOOSE}, {"role": "user", "content": content}], len(texts)
 
 
@@ -78,10 +82,14 @@ def filling(
     return messages, f'{{"choice": {json.dumps(choice)}, "arguments":'
 
 
-def recalling(question: str, context: int, count_tokens: CountTokens) -> list[Message]:
-    """The conversation in which the model has only what it remembers (zero-shot)."""
-    asked, _ = _asked(question, _RECALL, context, count_tokens)
-    return [{"role": "system", "content": _RECALL}, {"role": "user", "content": f"Task: {asked}"}]
+def recalling(question: str, candidates: Sequence[Candidate], context: int, count_tokens: CountTokens) -> list[Message]:
+    """The conversation in which the model writes a call by itself: zero-shot, or with documents it isn't held to."""
+    if not candidates:
+        asked, _ = _asked(question, _RECALL, context, count_tokens)
+        return [{"role": "system", "content": _RECALL}, {"role": "user", "content": f"Task: {asked}"}]
+    request = "Write the call that does this task."
+    (_, user), _ = choosing(question, candidates, context, count_tokens, request)
+    return [{"role": "system", "content": _RECALL}, user]
 
 
 def subject(doc: ApiDoc) -> str:

@@ -255,6 +255,12 @@ def _previous(folder: Path) -> tuple[str, ...]:
         return ()
 
 
+def wait(folder: Path) -> None:
+    """Waits until no other process is changing an index."""
+    with FileLock(folder / ".lock"):
+        pass
+
+
 @contextmanager
 def _writer(folder: Path) -> Iterator[Path]:
     """Holds the index against other writers; the folder is made when it isn't there.

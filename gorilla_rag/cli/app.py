@@ -1,0 +1,44 @@
+"""The app: verbs put together, errors turned into one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from gorilla_rag.cli import ask, index, models, search
+from gorilla_rag.errors import GorillaError
+
+app = typer.Typer(
+    name="gorilla-rag",
+    help="Which API do I call, exactly? Finds the documentation, writes the call, proves that it exists.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("ask")(ask.ask)
+app.command("search")(search.search)
+app.add_typer(index.app, name="index")
+app.add_typer(models.app, name="models")
+
+
+def run() -> int:
+    """Runs the command line and returns its exit code."""
+    try:
+        result = app(standalone_mode=False)
+    except GorillaError as error:
+        sys.stderr.write(f"error: {error.message}\n hint: {error.hint}\n")
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        sys.stderr.write("interrupted; nothing was changed\n")
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):
+            sys.stderr.write(f"error: {error.format_message()}\n hint: see gorilla-rag --help\n")
+            return int(error.exit_code)
+        raise
+    return result if isinstance(result, int) else 0

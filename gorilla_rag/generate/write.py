@@ -1,0 +1,143 @@
+"""`Writer`: one question's conversation with the model, step by step: label, arguments, explanation; or recall.
+
+Each step is a piece of one draft, `{choice, arguments, explanation}`, which is checked as a whole against its full
+schema before anything of it is used.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from gorilla_rag.answer import Candidate, Draft
+from gorilla_rag.apidoc import ApiDoc
+from gorilla_rag.call import Argument, argument
+from gorilla_rag.errors import CallSyntaxError, GenerationFailed
+from gorilla_rag.generate import evidence, prompt, schema
+from gorilla_rag.generate.base import Generator, Message, Usage
+
+_ARGUMENT_TOKENS = 160
+_RECALL_TOKENS = 160
+_HINT = "ask again with another model, or report this with the question"
+
+
+class Writer:
+    """Writes one draft.
+
+    Args:
+        generator: gives the model; called only when something has to be written.
+        question: as asked.
+
+    Attributes:
+        tokens: `prompt`, of which `cached`, and `completion`, over all steps so far.
+    """
+
+    def __init__(self, generator: Callable[[], Generator], question: str) -> None:
+        self._generator, self._question = generator, question
+        self._arguments = "{}"
+        self.tokens: dict[str, int] = {"prompt": 0, "cached": 0, "completion": 0}
+
+    def labels(self, candidates: Sequence[Candidate]) -> list[float]:
+        """Log-probabilities of the labels of those candidates that the prompt has room for, in order."""
+        model = self._generator()
+        messages, shown = prompt.choosing(self._question, candidates, model.context, model.count_tokens)
+        found, usage = model.label_log_probabilities(messages, prompt.CHOICE_PREFILL, schema.LABELS[:shown])
+        self._count(usage)
+        return found
+
+    def arguments(self, doc: ApiDoc, choice: str) -> tuple[dict[str, Argument], tuple[str, ...]]:
+        """The values that the question gives the call's parameters.
+
+        Returns:
+            Values by name, and the schema keywords that could not be enforced while writing.
+
+        Raises:
+            GenerationFailed: what was written doesn't fit the document's full schema.
+        """
+        offered = evidence.narrowed(doc, self._question)
+        if offered is None:
+            return {}, ()
+        model = self._generator()
+        grammar, removed = schema.arguments_grammar(offered)
+        messages, begun = prompt.filling(self._question, doc, choice, model.context, model.count_tokens)
+        written = "".join(self._written(messages, begun, grammar, _ARGUMENT_TOKENS))
+        values = _json(written)
+        errors = _errors(values, schema.arguments_schema(doc))
+        if errors:
+            raise GenerationFailed(f"the arguments break their schema: {errors[0]}", hint=_HINT)
+        self._arguments = json.dumps(values)
+        return {name: argument(value) for name, value in values.items()}, removed
+
+    def explanation(self, doc: ApiDoc, choice: str) -> Iterator[str]:
+        """What the call does for this question, in pieces as it is written; begins with the API's name.
+
+        Raises:
+            GenerationFailed: the finished draft doesn't fit its full schema.
+        """
+        model = self._generator()
+        messages, begun = prompt.writing(
+            self._question, doc, choice, self._arguments, model.context, model.count_tokens
+        )
+        yield prompt.subject(doc)
+        written = ""
+        limit = schema.EXPLANATION_LENGTH + 16
+        for piece in self._written(messages, begun, schema.explanation_grammar(doc), limit):
+            fresh = (written + piece).split('"')[0][len(written.split('"')[0]) :]
+            written += piece
+            if fresh:
+                yield fresh
+        errors = _errors(_json(begun + written), schema.draft_schema(choice, doc))
+        if errors:
+            raise GenerationFailed(f"the draft breaks its schema: {errors[0]}", hint=_HINT)
+
+    def recall(self, candidates: Sequence[Candidate], catalogue: Mapping[str, str] | None) -> tuple[Draft | None, str]:
+        """A call that isn't held to the found documents: any of the catalogue, or whatever the model writes.
+
+        Args:
+            candidates: documents to show, if any.
+            catalogue: the calls that may be written; `None` for anything.
+
+        Returns:
+            The draft, or `None` and why there is none.
+        """
+        model = self._generator()
+        messages = prompt.recalling(self._question, candidates, model.context, model.count_tokens)
+        grammar = schema.choice_grammar(list(catalogue)) if catalogue is not None else None
+        if catalogue is not None and not catalogue:
+            return None, "the index is empty"
+        written = "".join(self._written(messages, prompt.RECALL_PREFILL, grammar, _RECALL_TOKENS))
+        text = prompt.RECALL_PREFILL + written + ("}" if grammar else "")
+        try:
+            found, _ = json.JSONDecoder().raw_decode(text)
+        except ValueError as error:
+            return None, f"the model's text isn't JSON: {error}"
+        call = found.get("api_call")
+        if not isinstance(call, str) or not call.strip():
+            return None, "the model wrote no api_call"
+        return Draft(call, {}, str(found.get("explanation", ""))), ""
+
+    def _written(self, messages: Sequence[Message], begun: str, grammar: str | None, limit: int) -> Iterator[str]:
+        for item in self._generator().stream(messages, begun, grammar=grammar, max_tokens=limit):
+            if isinstance(item, Usage):
+                self._count(item)
+            else:
+                yield item
+
+    def _count(self, usage: Usage) -> None:
+        self.tokens["prompt"] += usage.prompt
+        self.tokens["cached"] += usage.cached
+        self.tokens["completion"] += usage.completion
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise GenerationFailed(f"the model's text isn't JSON: {error}", hint=_HINT) from error
+
+
+def _errors(value: Any, full: Mapping[str, Any]) -> list[str]:
+    from gorilla_rag.verify import argument_errors
+
+    return argument_errors(value, full) if isinstance(value, dict) else ["not an object"]

@@ -1,0 +1,348 @@
+"""`Gorilla`: a question in, an answer out. Nothing but the flow: search, choose, generate, verify."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, cast
+
+from gorilla_rag import starter
+from gorilla_rag.answer import (
+    CHOOSERS,
+    CONSTRAINTS,
+    MODES,
+    Answer,
+    Candidate,
+    Chooser,
+    Constrain,
+    Hit,
+    Mode,
+    one_of,
+)
+from gorilla_rag.apidoc import ApiDoc
+from gorilla_rag.call import Call, parse_or_raw
+from gorilla_rag.choose import Choice, choose
+from gorilla_rag.encoders import Encoder
+from gorilla_rag.encoders.embedded import EmbeddedEncoder
+from gorilla_rag.errors import UsageError
+from gorilla_rag.generate.base import Generator
+from gorilla_rag.generate.schema import LABELS
+from gorilla_rag.generate.write import Writer
+from gorilla_rag.index import change
+from gorilla_rag.index.index import RETRIEVALS, Filters, Index, Retrieval
+from gorilla_rag.snippet import code_for
+from gorilla_rag.verify import placeholders, verify
+
+Fields = Literal["all", "call"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One step of an answer as it is made.
+
+    Attributes:
+        kind: `hits` (the documents are found), `call` (the call is known), `text` (a piece of the explanation),
+            `answer` (the whole; always last).
+        answer: what is known so far.
+        text: the piece, for `text`.
+    """
+
+    kind: Literal["hits", "call", "text", "answer"]
+    answer: Answer
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """How a question is to be answered; the keyword arguments of `Gorilla.ask`.
+
+    Attributes:
+        mode: where documents come from: `zero-shot` (nowhere), `bm25`, `dense`, `hybrid`, or `oracle` (given).
+        k: how many distinct calls to choose among, 1 to 26.
+        filters: by `provider`, `domain`, `kind`, `package`, `version`; a value or several.
+        weights: of `bm25` and `dense` in hybrid search.
+        chooser: `retriever`, `model` or `joint`.
+        constrain: what the model may write: calls of the found documents (`docs`), any documented call
+            (`catalogue`), or anything (`none`). `none` in zero-shot, else `docs`.
+        threshold: refuse when the confidence is lower.
+        oracle: the right document, for mode `oracle`.
+        fields: `call` leaves the explanation out.
+    """
+
+    mode: Mode = "hybrid"
+    k: int = 5
+    filters: Filters = field(default_factory=dict)
+    weights: Mapping[str, float] | None = None
+    chooser: Chooser = "retriever"
+    constrain: Constrain | None = None
+    threshold: float = 0.0
+    oracle: ApiDoc | None = None
+    fields: Fields = "all"
+
+    def checked(self) -> Ask:
+        """The same with `constrain` decided.
+
+        Raises:
+            UsageError: a value that isn't one of those allowed, or two that don't go together.
+        """
+        one_of(self.mode, MODES, "mode")
+        one_of(self.chooser, CHOOSERS, "chooser")
+        one_of(self.fields, ("all", "call"), "fields")
+        constrain = self.constrain or ("none" if self.mode == "zero-shot" else "docs")
+        one_of(constrain, CONSTRAINTS, "constrain")
+        if not 1 <= self.k <= len(LABELS):
+            raise UsageError(f"k is {self.k}", hint=f"ask for 1 to {len(LABELS)} candidates")
+        if not 0 <= self.threshold <= 1:
+            raise UsageError(f"threshold is {self.threshold}", hint="use a probability, 0 to 1")
+        if (self.mode == "oracle") != (self.oracle is not None):
+            raise UsageError(f"mode {self.mode!r} with oracle={self.oracle and self.oracle.id!r}", hint="give both")
+        if self.mode == "zero-shot" and constrain == "docs":
+            raise UsageError("zero-shot has no documents to be held to", hint="use constrain='none' or 'catalogue'")
+        return replace(self, constrain=constrain)
+
+
+class Gorilla:
+    """Answers which API to call.
+
+    Args:
+        index: where documents are found.
+        generator: makes the language model; called when it is first needed.
+    """
+
+    def __init__(self, index: Index, generator: Callable[[], Generator] | None = None) -> None:
+        self.index = index
+        self._make_generator = generator or _embedded_generator
+        self._folder: TemporaryDirectory[str] | None = None
+
+    @classmethod
+    def load(cls, path: str | Path | None = None, *, generator: Callable[[], Generator] | None = None) -> Gorilla:
+        """Opens an index, or the starter index, which is built on first use.
+
+        Raises:
+            IndexMissing, IndexCorrupt, IndexMismatch: the index can't be used.
+            ModelMissing: the starter index has to be built and the encoder isn't there.
+        """
+        folder = Path(path) if path else starter.ensure(EmbeddedEncoder)
+        return cls(Index(folder, EmbeddedEncoder), generator)
+
+    @classmethod
+    def from_docs(
+        cls,
+        docs: Iterable[ApiDoc | Mapping[str, Any]],
+        *,
+        encoder: Encoder | None = None,
+        generator: Callable[[], Generator] | None = None,
+    ) -> Gorilla:
+        """Answers from documents given here; their index lives in a temporary folder.
+
+        Raises:
+            UsageError: a document without a call, or two of one id.
+        """
+        made = [doc if isinstance(doc, ApiDoc) else ApiDoc.from_dict(doc) for doc in docs]
+        encoder = encoder or EmbeddedEncoder()
+        folder = TemporaryDirectory(prefix="gorilla_rag-")
+        change.build(folder.name, made, encoder)
+        gorilla = cls(Index(folder.name, encoder), generator)
+        gorilla._folder = folder
+        return gorilla
+
+    @cached_property
+    def generator(self) -> Generator:
+        """The language model, loaded when it is first needed."""
+        return self._make_generator()
+
+    def search(
+        self,
+        question: str,
+        *,
+        mode: Retrieval = "hybrid",
+        k: int = 5,
+        filters: Filters | None = None,
+        weights: Mapping[str, float] | None = None,
+        distinct: bool = True,
+    ) -> list[Hit]:
+        """The documents of the calls that could do it, best first; see `Index.search`."""
+        return self.index.search(question, mode=mode, k=k, filters=filters, weights=weights, distinct=distinct)
+
+    def ask(self, question: str, **how: Any) -> Answer:
+        """Answers a question; `how` are the attributes of `Ask`.
+
+        Raises:
+            UsageError: an empty question, or an argument that can't be served.
+            GenerationFailed: the model failed.
+        """
+        answer = None
+        for event in self.stream(question, **how):
+            answer = event.answer
+        return cast("Answer", answer)
+
+    def ask_many(self, questions: Sequence[str], **how: Any) -> list[Answer]:
+        """Answers questions one after the other, in order."""
+        return [self.ask(question, **how) for question in questions]
+
+    def stream(self, question: str, **how: Any) -> Iterator[Event]:
+        """Answers a question step by step; the last event has the whole answer. Raises what `ask` raises."""
+        unknown = sorted(set(how) - set(Ask.__dataclass_fields__))
+        if unknown:
+            raise UsageError(f"unknown arguments {unknown}", hint=f"use {', '.join(Ask.__dataclass_fields__)}")
+        ask = Ask(**how).checked()
+        if not question.strip():
+            raise UsageError("the question is empty", hint="ask in plain words what you need")
+        return self._answers(question, ask)
+
+    async def aask(self, question: str, **how: Any) -> Answer:
+        """`ask` without blocking the event loop."""
+        return await asyncio.to_thread(self.ask, question, **how)
+
+    async def asearch(self, question: str, **how: Any) -> list[Hit]:
+        """`search` without blocking the event loop."""
+        return await asyncio.to_thread(self.search, question, **how)
+
+    async def aask_many(self, questions: Sequence[str], **how: Any) -> list[Answer]:
+        """`ask_many` without blocking the event loop."""
+        return await asyncio.to_thread(self.ask_many, questions, **how)
+
+    async def astream(self, question: str, **how: Any) -> AsyncIterator[Event]:
+        """`stream` without blocking the event loop."""
+        events = self.stream(question, **how)
+        while (event := await asyncio.to_thread(next, events, None)) is not None:
+            yield event
+
+    def _answers(self, question: str, ask: Ask) -> Iterator[Event]:
+        """The flow."""
+        clock = _Clock()
+        answer = Answer(question=question, mode=ask.mode)
+        candidates = self._candidates(question, ask)
+        clock.mark("search")
+        hits = tuple(hit for candidate in candidates for hit in candidate.hits)
+        answer = replace(answer, hits=hits, timings=clock.timings)
+        if ask.mode != "zero-shot" and not candidates:
+            yield Event("answer", replace(answer, reason="no document was found for these words and filters"))
+            return
+        yield Event("hits", answer)
+        if ask.constrain == "docs" and candidates:
+            yield from self._grounded(answer, candidates, ask, clock)
+        else:
+            yield from self._free(answer, candidates, ask, clock)
+
+    def _candidates(self, question: str, ask: Ask) -> list[Candidate]:
+        if ask.oracle is not None:
+            return [Candidate((Hit(ask.oracle, 1.0, 1, {"oracle": (1, 1.0)}),))]
+        if ask.mode not in RETRIEVALS:
+            return []
+        return self.index.candidates(question, mode=ask.mode, k=ask.k, filters=ask.filters, weights=ask.weights)
+
+    def _grounded(self, answer: Answer, candidates: list[Candidate], ask: Ask, clock: _Clock) -> Iterator[Event]:
+        """A call of one of the found documents."""
+        writer = Writer(lambda: self.generator, answer.question)
+        choice = self._choice(writer, candidates, ask)
+        clock.mark("choose")
+        answer = replace(answer, confidence=choice.confidence)
+        if choice.confidence < ask.threshold:
+            reason = f"the best call has confidence {choice.confidence:.2f}, below {ask.threshold:.2f}"
+            yield Event("answer", replace(answer, reason=reason, tokens=writer.tokens))
+            return
+        doc = candidates[choice.number].doc
+        chosen = candidates[choice.number].hits
+        others = (hit for hit in answer.hits if hit not in chosen)
+        answer = replace(_from_document(answer, doc), hits=(*chosen, *others))
+        arguments, removed = writer.arguments(doc, LABELS[choice.number])
+        call = doc.call.with_arguments(arguments, doc.parameter_names)
+        clock.mark("arguments")
+        yield Event("call", replace(answer, api_call=call.render(), call=call, placeholders=placeholders(call)))
+        explanation = ""
+        for piece in writer.explanation(doc, LABELS[choice.number]) if ask.fields == "all" else ():
+            explanation += piece
+            yield Event("text", replace(answer, explanation=explanation), piece)
+        clock.mark("explain")
+        yield Event("answer", self._finished(answer, call, doc, explanation, removed, writer, clock))
+
+    def _choice(self, writer: Writer, candidates: list[Candidate], ask: Ask) -> Choice:
+        mode = cast("Mode", ask.mode)
+        if ask.chooser == "retriever" or len(candidates) == 1:
+            return choose(candidates, mode=mode, chooser="retriever")
+        shown = writer.labels(candidates)
+        weight = self.generator.joint_weight
+        return choose(candidates[: len(shown)], mode=mode, chooser=ask.chooser, log_probabilities=shown, weight=weight)
+
+    def _free(self, answer: Answer, candidates: list[Candidate], ask: Ask, clock: _Clock) -> Iterator[Event]:
+        """A call from anywhere in the catalogue, or from nowhere but the model."""
+        writer = Writer(lambda: self.generator, answer.question)
+        catalogue = self.index.store.catalogue() if ask.constrain == "catalogue" else None
+        draft, reason = writer.recall(candidates, catalogue)
+        clock.mark("recall")
+        if draft is None:
+            yield Event("answer", replace(answer, reason=reason, tokens=writer.tokens))
+            return
+        call = parse_or_raw(draft.choice)
+        key = catalogue.get(draft.choice) if catalogue else call.key()
+        docs = self.index.store.of_call(key or "")
+        if docs:
+            answer = _from_document(answer, docs[0])
+            call = docs[0].call if catalogue else call
+        yield Event("call", replace(answer, api_call=call.render(), call=call))
+        yield Event(
+            "answer", self._finished(answer, call, docs[0] if docs else None, draft.explanation, (), writer, clock)
+        )
+
+    def _finished(
+        self,
+        answer: Answer,
+        call: Call,
+        doc: ApiDoc | None,
+        explanation: str,
+        removed: Sequence[str],
+        writer: Writer,
+        clock: _Clock,
+    ) -> Answer:
+        """The answer with its code, its verdict and what it took."""
+        code = code_for(doc, call) if doc else call.render()
+        verdict = verify(call, code, self.index.store.of_function, doc=doc, removed=removed)
+        clock.mark("verify")
+        return replace(
+            answer,
+            api_call=call.render(),
+            call=call,
+            placeholders=placeholders(call),
+            explanation=explanation,
+            code=code,
+            verdict=verdict,
+            timings=clock.timings,
+            tokens=writer.tokens,
+        )
+
+
+class _Clock:
+    """Seconds by step, in the order in which the steps came."""
+
+    def __init__(self) -> None:
+        self.timings: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def mark(self, step: str) -> None:
+        """Ends a step."""
+        now = time.perf_counter()
+        self.timings = {**self.timings, step: now - self._last}
+        self._last = now
+
+
+def _from_document(answer: Answer, doc: ApiDoc) -> Answer:
+    return replace(
+        answer,
+        domain=doc.domain,
+        api_provider=doc.framework,
+        version=doc.version,
+        source=doc.source,
+        trusted=doc.trusted,
+    )
+
+
+def _embedded_generator() -> Generator:
+    from gorilla_rag.generate.llama_cpp import LlamaCppGenerator
+
+    return LlamaCppGenerator()

@@ -1,0 +1,174 @@
+"""The checks: is it a call, is it documented, are its literals, does the name exist, do the arguments bind.
+
+Reads documents, syntax trees and signatures; imports and runs nothing that a document or an answer names.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from gorilla_rag import signatures
+from gorilla_rag.answer import Check, Verdict
+from gorilla_rag.apidoc import ApiDoc
+from gorilla_rag.call import Argument, Call, Expr, Literal, calls_in
+from gorilla_rag.errors import CallSyntaxError
+from gorilla_rag.snippet import imported_names
+
+Lookup = Callable[[str], Sequence[ApiDoc]]
+"""The documents of a function, one for each distinct call of it."""
+
+
+def verify(call: Call, code: str, lookup: Lookup, *, doc: ApiDoc | None = None, removed: Sequence[str] = ()) -> Verdict:
+    """Runs every check on an answer's call, then on every other call in its code.
+
+    Args:
+        call: the answer's call.
+        code: the answer's code.
+        lookup: the documents of a function.
+        doc: the document that the call was made from, if it was made from one.
+        removed: schema keywords that could not be enforced while writing.
+    """
+    checks = [_parses(call, doc), *_documented(call, lookup, doc), _schema(doc, removed), *_signature(call, call.path)]
+    return Verdict((*checks, *_code_checks(call, code, lookup)))
+
+
+def argument_errors(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a draft's arguments by the full JSON Schema; empty when nothing is."""
+    from jsonschema import Draft202012Validator
+
+    found = Draft202012Validator(schema).iter_errors(dict(arguments))
+    return sorted(f"{'/'.join(map(str, error.absolute_path)) or 'arguments'}: {error.message}" for error in found)
+
+
+def placeholders(call: Call) -> tuple[str, ...]:
+    """Names in a call's arguments that stand for the user's own values, in order."""
+    names: list[str] = []
+    for _, value in call.arguments():
+        if isinstance(value, Expr):
+            names.append(value.source)
+        elif isinstance(value, Call):
+            names += placeholders(value)
+    return tuple(dict.fromkeys(names))
+
+
+def _parses(call: Call, doc: ApiDoc | None) -> Check:
+    if doc and doc.kind != "python":
+        return Check("parses", "not applicable", f"an {doc.kind} call isn't Python")
+    if call.raw is None:
+        return Check("parses", "passed", "one Python call")
+    return Check("parses", "failed", "not one Python call; kept as text")
+
+
+def _documented(call: Call, lookup: Lookup, doc: ApiDoc | None) -> Iterator[Check]:
+    """Whether the function is documented, and whether each literal is one that its documents give."""
+    docs = [doc] if doc else list(lookup(call.path)) if call.raw is None else []
+    if not docs:
+        yield Check("documented", "failed", f"no document of {call.path or call.raw!r} in the index")
+        yield Check("literals", "not applicable", "nothing documented to compare with")
+        return
+    yield Check("documented", "passed", docs[0].id if doc else f"{call.path} has {len(docs)} documented calls")
+    if call.raw is not None:
+        yield Check("literals", "passed" if call == docs[0].call else "failed", "compared as text")
+        return
+    faults = min((_undocumented(call, one) for one in docs), key=len)
+    detail = ", ".join(faults) if faults else "as documented"
+    yield Check("literals", "failed" if faults else "passed", f"not documented: {detail}" if faults else detail)
+
+
+def _undocumented(call: Call, doc: ApiDoc) -> list[str]:
+    """The literal arguments that neither the documented call has nor its parameters allow."""
+    names = doc.parameter_names
+    documented = dict(doc.call.bind(names).arguments())
+    properties = doc.parameters.get("properties", {})
+    return [
+        f"{name}={value.source}" if isinstance(name, str) else value.source
+        for name, value in call.bind(names).arguments()
+        if isinstance(value, Literal)
+        and not _same(value, documented.get(name))
+        and not (name in properties and not argument_errors({"value": value.value}, _wrapped(properties[name])))
+    ]
+
+
+def _same(value: Literal, documented: Argument | None) -> bool:
+    return isinstance(documented, Literal) and value.value == documented.value
+
+
+def _wrapped(schema: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": {"value": schema}}
+
+
+def _schema(doc: ApiDoc | None, removed: Sequence[str]) -> Check:
+    if doc is None or not doc.parameters.get("properties"):
+        return Check("schema", "not applicable", "the documentation has no schema of the arguments")
+    if removed:
+        return Check("schema", "passed", f"checked after writing, not enforced while writing: {', '.join(removed)}")
+    return Check("schema", "passed", "enforced while writing and checked after")
+
+
+def _signature(call: Call, dotted: str, source: str = "") -> Iterator[Check]:
+    """Whether the name exists and the arguments bind, for what is looked up."""
+    if call.raw is not None or call.receiver is not None:
+        yield Check("exists", "not applicable", "not a plain dotted name", source)
+        return
+    found = signatures.resolve(dotted)
+    if found.state == "unknown":
+        yield Check("exists", "not applicable", found.detail, source)
+        return
+    version = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
+    if found.state in ("missing", "not callable"):
+        what = "no such name" if found.state == "missing" else "not callable"
+        yield Check("exists", "failed", f"{dotted}: {what} in {version}", source)
+        return
+    yield Check("exists", "passed", f"{dotted} in {version}", source)
+    if found.signature is None:
+        yield Check("binds", "not applicable", f"{dotted} doesn't tell its signature", source)
+        return
+    error = signatures.binding_error(call, found.signature)
+    yield Check("binds", "failed" if error else "passed", error or f"to {dotted}({_takes(found)})", source)
+
+
+def _takes(found: signatures.Resolved) -> str:
+    """A signature's parameters, with `=…` after those that may be left out."""
+    parameters = found.signature.parameters.values() if found.signature else ()
+    return ", ".join(str(p.replace(default=p.empty)) + ("" if p.default is p.empty else "=…") for p in parameters)
+
+
+def _code_checks(call: Call, code: str, lookup: Lookup) -> Iterator[Check]:
+    """The checks of every other call in the code, each with the call it is about."""
+    if call.raw is not None or not code:
+        return
+    try:
+        found, tree = calls_in(code), ast.parse(code)
+    except CallSyntaxError as error:
+        yield Check("parses", "failed", error.message, "code")
+        return
+    names, own = imported_names(tree), set(_defined(tree))
+    for made in dict.fromkeys(made for made, _ in found if made != call):
+        source = made.render()
+        head, _, rest = made.function.partition(".")
+        dotted = ".".join(part for part in (names.get(head, head), rest) if part)
+        docs = lookup(dotted) if made.receiver is None else ()
+        if docs:
+            yield from (
+                replace(check, call=source)
+                for check in _documented(replace(made, function=dotted), lambda _: docs, None)
+            )
+        elif made.receiver is not None or head in own or not dotted.replace(".", "_").isidentifier():
+            yield Check("exists", "not applicable", "called on a value of the program", source)
+            continue
+        yield from _signature(made, dotted, source)
+
+
+def _defined(tree: ast.Module) -> Iterator[str]:
+    """Names that a program binds itself: assignments, functions, classes, loop and `with` variables."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
