@@ -54,7 +54,7 @@ class ApiDoc:
 
     def __post_init__(self) -> None:
         """Refuses a document that could never answer anything."""
-        if not self.api_call.strip():
+        if not isinstance(self.api_call, str) or not self.api_call.strip():
             raise UsageError(f"document {self.id!r} has no api_call", hint="give every document the call it documents")
         if self.kind not in KINDS:
             raise UsageError(f"document {self.id!r} is of kind {self.kind!r}", hint=f"use one of {', '.join(KINDS)}")
@@ -88,7 +88,7 @@ class ApiDoc:
     def package(self) -> str:
         """The first required package, without its version, or the first name of the call; lower case."""
         for requirement in self.python_environment_requirements:
-            for word in re.findall(r"[A-Za-z][\w.-]*", requirement):
+            for word in re.findall(r"(?<![\w.-])[A-Za-z][\w.-]*", requirement):
                 if word.lower() not in _NOT_PACKAGES:
                     return str(word.lower())
         return self.call.path.split(".")[0].lower()

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from types import EllipsisType
+from typing import Any, TypeAlias
 
 from gorilla_rag.errors import CallSyntaxError
 
 EXPR_KEY = "$expr"
+_UNREADABLE = (SyntaxError, ValueError, MemoryError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,20 +147,14 @@ def parse_call(text: str) -> Call:
     source = textwrap.dedent(text).strip()
     try:
         body = ast.parse(source).body
-    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        line, column = getattr(error, "lineno", None) or 1, getattr(error, "offset", None) or 1
-        raise CallSyntaxError(
-            f"not Python: {error.args[0] if error.args else error}",
-            line=line,
-            column=column,
-            hint="write one call, such as f(x, name='y')",
-        ) from error
-    if len(body) != 1:
-        line, column = (body[1].lineno, body[1].col_offset + 1) if body else (1, 1)
-        raise CallSyntaxError(
-            f"expected one call, found {len(body)} statements", line=line, column=column, hint="give one call alone"
-        )
-    return _parse_statement(body[0])
+        if len(body) == 1:
+            return _parse_statement(body[0])
+    except _UNREADABLE as error:
+        raise _not_python(error, hint="write one call, such as f(x, name='y')") from error
+    line, column = (body[1].lineno, body[1].col_offset + 1) if body else (1, 1)
+    raise CallSyntaxError(
+        f"expected one call, found {len(body)} statements", line=line, column=column, hint="give one call alone"
+    )
 
 
 def parse_or_raw(text: str) -> Call:
@@ -175,30 +172,36 @@ def calls_in(source: str) -> list[tuple[Call, ast.Call]]:
         CallSyntaxError: the source isn't Python.
     """
     try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        line, column = getattr(error, "lineno", None) or 1, getattr(error, "offset", None) or 1
-        raise CallSyntaxError(
-            f"not Python: {error.args[0] if error.args else error}", line=line, column=column, hint="mend the code"
-        ) from error
-    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    nodes.sort(key=lambda node: (node.lineno, node.col_offset, -(node.end_col_offset or 0)))
-    return [(_from_node(node), node) for node in nodes]
+        nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+        nodes.sort(
+            key=lambda node: (node.lineno, node.col_offset, -(node.end_lineno or 0), -(node.end_col_offset or 0))
+        )
+        return [(_from_node(node), node) for node in nodes]
+    except _UNREADABLE as error:
+        raise _not_python(error, hint="mend the code") from error
 
 
-def argument(value: object) -> Argument:
+def argument(value: Any) -> Argument:
     """An argument from a JSON value: `{"$expr": "X"}` is the user's own `X`, everything else a literal.
 
     Raises:
         CallSyntaxError: the `$expr` isn't one Python expression.
     """
-    return _argument(_expression(_source(value)))
+    try:
+        return _argument(_expression(_source(value)))
+    except _UNREADABLE as error:
+        raise _not_python(error, hint="write a simpler value") from error
 
 
 def normalise_text(text: str) -> str:
     """A raw call for comparison: quotes alike, space only between words, no trailing full stop."""
     text = re.sub(r"\s+", " ", text.strip().replace('"', "'"))
     return re.sub(r" ?([(),=\[\]]) ?", r"\1", text).rstrip(".;")
+
+
+def _not_python(error: Exception, *, hint: str) -> CallSyntaxError:
+    line, column = getattr(error, "lineno", None) or 1, getattr(error, "offset", None) or 1
+    return CallSyntaxError(f"not Python: {getattr(error, 'msg', error)}", line=line, column=column, hint=hint)
 
 
 def _parse_statement(statement: ast.stmt) -> Call:
@@ -253,11 +256,17 @@ def _argument(node: ast.expr) -> Argument:
         value = ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return Expr(ast.unparse(node))
-    source = repr(value)
-    return Literal(source if "inf" not in source and "nan" not in source else ast.unparse(node))
+    return Literal(repr(value) if all(map(_has_source, ast.walk(node))) else ast.unparse(node))
 
 
-def _source(value: object) -> str:
+def _has_source(part: ast.AST) -> bool:
+    """Whether `repr` gives the source of a literal's part, and the same one in every process."""
+    if not isinstance(part, ast.Constant):
+        return not isinstance(part, ast.Set)
+    return not isinstance(part.value, EllipsisType | complex) and part.value != math.inf
+
+
+def _source(value: Any) -> str:
     """Python source of a JSON value, with `$expr` at any depth put in as it stands."""
     if isinstance(value, dict):
         if set(value) == {EXPR_KEY}:
@@ -271,7 +280,7 @@ def _source(value: object) -> str:
 def _expression(source: str) -> ast.expr:
     try:
         return ast.parse(source.strip(), mode="eval").body
-    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise CallSyntaxError(
             f"{source!r} is not a Python expression", line=1, column=1, hint="write a variable's name"
         ) from error
@@ -288,13 +297,13 @@ def _key(value: Argument) -> str:
 
 
 def _canonical(value: object) -> str:
-    """`repr` with the keys of dictionaries and the members of sets in one order."""
+    """`repr` with the keys of dictionaries and the members of sets in one order; never that of a call."""
     if isinstance(value, dict):
         return "{" + ", ".join(sorted(f"{_canonical(k)}: {_canonical(v)}" for k, v in value.items())) + "}"
     if isinstance(value, set):
-        return "set(" + ", ".join(sorted(map(_canonical, value))) + ")"
+        return "set{" + ", ".join(sorted(map(_canonical, value))) + "}"
     if isinstance(value, list | tuple):
-        return f"{type(value).__name__}({', '.join(map(_canonical, value))})"
+        return f"{type(value).__name__}[{', '.join(map(_canonical, value))}]"
     return repr(value)
 
 
@@ -308,4 +317,4 @@ def _to_json(value: Argument) -> object:
         same = json.loads(json.dumps(literal, allow_nan=False)) == literal
     except (TypeError, ValueError):
         same = False
-    return literal if same else {EXPR_KEY: value.source}
+    return literal if same and EXPR_KEY not in value.source else {EXPR_KEY: value.source}

@@ -8,6 +8,10 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from gorilla_rag.errors import StorageFull
 
@@ -31,6 +35,17 @@ def storage_errors(folder: Path) -> Iterator[None]:
         if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
             raise
         raise _full(folder) from error
+
+
+def write_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Writes a `.npy` file.
+
+    `np.save` leaves the last bytes to C's buffers, and doesn't see when a full disk refuses them.
+    """
+    header = np.lib.format.header_data_from_array_1_0(array)
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(np.ascontiguousarray(array).data)
 
 
 def fsync(path: Path) -> None:

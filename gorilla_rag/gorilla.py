@@ -255,6 +255,9 @@ class Gorilla:
         call = doc.call.with_arguments(arguments, doc.parameter_names)
         clock.mark("arguments")
         yield Event("call", replace(answer, api_call=call.render(), call=call, placeholders=placeholders(call)))
+        if ask.fields == "all" and "generator" not in self.__dict__:
+            _ = self.generator
+            clock.mark("load model")
         explanation = ""
         for piece in writer.explanation(doc, LABELS[choice.number]) if ask.fields == "all" else ():
             explanation += piece

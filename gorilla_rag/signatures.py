@@ -45,7 +45,9 @@ try:
         found = getattr(found, name)
 except AttributeError:
     found = None
-if found is None:
+if rest is parts:
+    print(json.dumps({"state": "unknown", "detail": f"{parts[0]} can't be imported on this machine"}))
+elif found is None:
     print(json.dumps({"state": "missing"}))
 elif not callable(found):
     print(json.dumps({"state": "not callable"}))
@@ -141,6 +143,8 @@ def _from_source(parts: list[str]) -> Resolved | None:
     item: griffe.Object | griffe.Alias = module
     try:
         for name in parts[1:]:
+            if any(member.startswith("_") and member.endswith("/*") for member in item.members):
+                return None  # a compiled twin takes the place of what stands here
             item = item.members[name]
             item = item.final_target if isinstance(item, griffe.Alias) else item
     except (KeyError, griffe.AliasResolutionError, griffe.CyclicAliasError):
@@ -158,8 +162,7 @@ def _class(item: griffe.Class) -> Resolved | None:
     if (
         not isinstance(init, griffe.Function)
         or "__new__" in item.members
-        or item.bases
-        and "__new__" in item.all_members
+        or (item.bases and "__new__" in item.all_members)
     ):
         return None
     return Resolved("found", _signature(list(init.parameters)[1:]))
@@ -187,7 +190,7 @@ def _from_interpreter(parts: list[str]) -> Resolved:
     except (subprocess.SubprocessError, OSError, ValueError, IndexError) as error:
         return Resolved("unknown", detail=f"could not be looked up ({type(error).__name__})")
     if found["state"] != "found":
-        return Resolved(found["state"])
+        return Resolved(found["state"], detail=found.get("detail", ""))
     empty = inspect.Parameter.empty
     rows = [
         inspect.Parameter(name, inspect._ParameterKind(kind), default=None if optional else empty)

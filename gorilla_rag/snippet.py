@@ -1,4 +1,4 @@
-"""The code of an answer: the documented example with the answer's call in it. Written from the document, not the model."""
+"""The code of an answer: the documented example with the answer's call in it. Written from the document alone."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ def code_for(doc: ApiDoc, call: Call) -> str:
     if doc.kind != "python" or call.raw is not None:
         return call.render()
     example = textwrap.dedent(doc.example_code).strip()
-    try:
-        found = next((node for made, node in calls_in(example) if made.key(doc.parameter_names) == doc.call_key), None)
-    except CallSyntaxError:
-        found = None
-    if found is None:
-        return "\n".join([*_imports(call), call.render()])
-    return example if call == doc.call else _replaced(example, found, call.render())
+    alone = "\n".join([*_imports(call), call.render()])
+    found = next((node for made, node in _calls(example) if made.key(doc.parameter_names) == doc.call_key), None)
+    if found is None or call == doc.call:
+        return alone if found is None else example
+    code = _replaced(example, found, call.render())
+    return code if any(made == call for made, _ in _calls(code)) else alone
 
 
 def imported_names(tree: ast.Module) -> dict[str, str]:
@@ -36,6 +35,13 @@ def imported_names(tree: ast.Module) -> dict[str, str]:
             for alias in node.names:
                 names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
     return names
+
+
+def _calls(source: str) -> list[tuple[Call, ast.Call]]:
+    try:
+        return calls_in(source)
+    except CallSyntaxError:
+        return []
 
 
 def _imports(call: Call) -> list[str]:

@@ -6,6 +6,7 @@ Reads documents, syntax trees and signatures; imports and runs nothing that a do
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -33,14 +34,19 @@ def verify(call: Call, code: str, lookup: Lookup, *, doc: ApiDoc | None = None, 
         removed: schema keywords that could not be enforced while writing.
     """
     checks = [_parses(call, doc), *_documented(call, lookup, doc), _schema(doc, removed), *_signature(call, call.path)]
-    return Verdict((*checks, *_code_checks(call, code, lookup)))
+    return Verdict((*checks, *_code_checks(call, code, lookup, doc)))
 
 
 def argument_errors(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
     """What is wrong with a draft's arguments by the full JSON Schema; empty when nothing is."""
     from jsonschema import Draft202012Validator
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
 
-    found = Draft202012Validator(schema).iter_errors(dict(arguments))
+    try:
+        found = list(Draft202012Validator(schema, registry=Registry()).iter_errors(dict(arguments)))
+    except (Unresolvable, re.error) as error:
+        return [f"arguments: the schema can't be applied: {error}"]
     return sorted(f"{'/'.join(map(str, error.absolute_path)) or 'arguments'}: {error.message}" for error in found)
 
 
@@ -80,25 +86,34 @@ def _documented(call: Call, lookup: Lookup, doc: ApiDoc | None) -> Iterator[Chec
 
 
 def _undocumented(call: Call, doc: ApiDoc) -> list[str]:
-    """The literal arguments that neither the documented call has nor its parameters allow."""
+    """The literal arguments that neither the documented call has nor its parameters allow, a chain's first last."""
     names = doc.parameter_names
     documented = dict(doc.call.bind(names).arguments())
     properties = doc.parameters.get("properties", {})
-    return [
+    faults = [
         f"{name}={value.source}" if isinstance(name, str) else value.source
         for name, value in call.bind(names).arguments()
         if isinstance(value, Literal)
         and not _same(value, documented.get(name))
-        and not (name in properties and not argument_errors({"value": value.value}, _wrapped(properties[name])))
+        and not (
+            isinstance(name, str)
+            and name in properties
+            and not argument_errors({name: value.value}, _alone(doc.parameters, name))
+        )
     ]
+    if call.receiver and doc.call.receiver:
+        faults += _undocumented(call.receiver, replace(doc, api_call=doc.call.receiver.render(), parameters={}))
+    return faults
 
 
 def _same(value: Literal, documented: Argument | None) -> bool:
-    return isinstance(documented, Literal) and value.value == documented.value
+    return isinstance(documented, Literal) and Call(args=(value,)).equals(Call(args=(documented,)))
 
 
-def _wrapped(schema: Any) -> dict[str, Any]:
-    return {"type": "object", "properties": {"value": schema}}
+def _alone(schema: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The schema of one parameter, with what it may refer to."""
+    shared = {key: schema[key] for key in ("$defs", "definitions") if key in schema}
+    return {"type": "object", "properties": {name: schema["properties"][name]}} | shared
 
 
 def _schema(doc: ApiDoc | None, removed: Sequence[str]) -> Check:
@@ -137,7 +152,7 @@ def _takes(found: signatures.Resolved) -> str:
     return ", ".join(str(p.replace(default=p.empty)) + ("" if p.default is p.empty else "=…") for p in parameters)
 
 
-def _code_checks(call: Call, code: str, lookup: Lookup) -> Iterator[Check]:
+def _code_checks(call: Call, code: str, lookup: Lookup, doc: ApiDoc | None) -> Iterator[Check]:
     """The checks of every other call in the code, each with the call it is about."""
     if call.raw is not None or not code:
         return
@@ -146,25 +161,32 @@ def _code_checks(call: Call, code: str, lookup: Lookup) -> Iterator[Check]:
     except CallSyntaxError as error:
         yield Check("parses", "failed", error.message, "code")
         return
-    names, own = imported_names(tree), set(_defined(tree))
+    names, own, shown = imported_names(tree), set(_defined(tree)), _example_calls(doc)
     for made in dict.fromkeys(made for made, _ in found if made != call):
         source = made.render()
         head, _, rest = made.function.partition(".")
         dotted = ".".join(part for part in (names.get(head, head), rest) if part)
-        docs = lookup(dotted) if made.receiver is None else ()
-        if docs:
-            yield from (
-                replace(check, call=source)
-                for check in _documented(replace(made, function=dotted), lambda _: docs, None)
-            )
-        elif made.receiver is not None or head in own or not dotted.replace(".", "_").isidentifier():
+        if made in shown and doc:
+            yield Check("documented", "passed", f"stands in the example of {doc.id}", source)
+        elif made.receiver is None and (docs := lookup(dotted)):
+            checks = _documented(replace(made, function=dotted), lambda _, docs=docs: docs, None)  # type: ignore[misc]
+            yield from (replace(check, call=source) for check in checks)
+        if made.receiver is not None or head in own or not dotted.replace(".", "_").isidentifier():
             yield Check("exists", "not applicable", "called on a value of the program", source)
-            continue
-        yield from _signature(made, dotted, source)
+        else:
+            yield from _signature(made, dotted, source)
+
+
+def _example_calls(doc: ApiDoc | None) -> set[Call]:
+    """The calls in a document's own example."""
+    try:
+        return {made for made, _ in calls_in(doc.example_code)} if doc else set()
+    except CallSyntaxError:
+        return set()
 
 
 def _defined(tree: ast.Module) -> Iterator[str]:
-    """Names that a program binds itself: assignments, functions, classes, loop and `with` variables."""
+    """Names that a program binds itself: assignments, functions, classes, loop, `with`, `except` and `case`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id
@@ -172,3 +194,5 @@ def _defined(tree: ast.Module) -> Iterator[str]:
             yield node.name
         elif isinstance(node, ast.arg):
             yield node.arg
+        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
+            yield node.name

@@ -90,7 +90,8 @@ def token_batches(
     Yields:
         The texts' positions, token ids and attention mask, the latter two of shape [batch, longest].
     """
-    encoded = [item.ids for item in tokenizer.encode_batch(list(texts))]
+    whole = [text.encode("utf-8", "replace").decode() for text in texts]  # half a character would stop the tokenizer
+    encoded = [item.ids for item in tokenizer.encode_batch(whole)]
     order = sorted(range(len(encoded)), key=lambda row: len(encoded[row]))
     batch: list[int] = []
     for row in order:

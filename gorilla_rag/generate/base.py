@@ -43,13 +43,19 @@ class Generator(Protocol):
         ...
 
     def label_log_probabilities(
-        self, messages: Sequence[Message], prefill: str, labels: Sequence[str]
+        self, messages: Sequence[Message], prefill: str, labels: Sequence[str], *, reuse: bool = True
     ) -> tuple[list[float], Usage]:
         """Log-probabilities of `labels` as the next token after `prefill`, renormalised over them."""
         ...
 
     def stream(
-        self, messages: Sequence[Message], prefill: str, *, grammar: str | None, max_tokens: int
+        self,
+        messages: Sequence[Message],
+        prefill: str,
+        *,
+        grammar: str | None,
+        max_tokens: int,
+        reuse: bool = True,
     ) -> Iterator[str | Usage]:
         """Continues `prefill` at temperature 0: pieces of text, then the usage.
 
@@ -58,6 +64,8 @@ class Generator(Protocol):
             prefill: how the model's turn begins; not repeated in what is yielded.
             grammar: llguidance's Lark, for what follows `prefill`; `None` for free text.
             max_tokens: the most that is written.
+            reuse: take what the prompt shares with the last one from the cache. What comes out can then depend on
+                what was asked before (sums are rounded in another order); without, it depends on the prompt alone.
 
         Raises:
             GenerationFailed: the grammar doesn't compile, the prompt is longer than the context, or the model failed.

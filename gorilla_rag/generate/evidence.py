@@ -1,21 +1,22 @@
 """Which arguments a question could be setting, and to what: the schema narrowed to what stands in the question.
 
 A small model fills in whatever it is offered. So an optional parameter is only offered where the question gives it a
-value: one of its options by name, or a number (or percentage) that fits. Required parameters are always offered; a value that the
-question doesn't give is the user's own variable.
+value: one of its options by name, or a number (or percentage) that fits. Required parameters are always offered; a
+value that the question doesn't give is the user's own variable.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.generate.schema import arguments_schema
 from gorilla_rag.text import bm25_words
 
-_NUMBER = re.compile(r"(?<![\w.])(-?\d+(?:\.\d+)?)( ?%)?(?![\w.]*\w)")
+_NUMBER = re.compile(r"(?<![\w.])(-?(?:\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:\.\d{1,15})?)( ?%)?(?![\w.]*\w)")
 _QUOTED = re.compile(r"(?<!\w)(['\"])(.{1,80}?)\1(?!\w)")
 
 
@@ -23,9 +24,7 @@ def narrowed(doc: ApiDoc, question: str) -> dict[str, Any] | None:
     """The arguments schema with only the values that the question gives; `None` when there is nothing to fill in."""
     full = arguments_schema(doc)
     properties: Mapping[str, Any] = doc.parameters.get("properties", {})
-    numbers = _assigned(
-        properties, [float(n) / (100 if percent else 1) for n, percent in _NUMBER.findall(question)], question
-    )
+    numbers = _assigned(properties, [_number(*found) for found in _NUMBER.findall(question)], question)
     kept: dict[str, Any] = {}
     for name, schema in properties.items():
         values = _values(name, schema, question, numbers)
@@ -36,6 +35,10 @@ def narrowed(doc: ApiDoc, question: str) -> dict[str, Any] | None:
     return full | {"properties": kept} if kept else None
 
 
+def _number(digits: str, percent: str) -> float:
+    return float(Decimal(digits.replace(",", "")) / (100 if percent else 1))
+
+
 def _values(name: str, schema: Any, question: str, numbers: Mapping[str, float]) -> list[Any]:
     """The values of one parameter that stand in the question."""
     if not isinstance(schema, Mapping):
@@ -43,7 +46,7 @@ def _values(name: str, schema: Any, question: str, numbers: Mapping[str, float])
     options = schema.get("enum")
     if isinstance(options, list):
         words = set(bm25_words(question))
-        return [option for option in options if isinstance(option, str) and set(bm25_words(option)) <= words]
+        return [option for option in options if isinstance(option, str) and set() < set(bm25_words(option)) <= words]
     if name in numbers:
         number = numbers[name]
         return [int(number) if number.is_integer() else number]

@@ -52,7 +52,6 @@ class LlamaCppGenerator:
         self.id, self.context = model, context
         self._key = secrets.token_urlsafe(24)
         self._server = _server(registry.weights(model), context, threads or os.cpu_count() or 1, self._key)
-        self._connection = threading.local()
         self.count_tokens = lru_cache(maxsize=8192)(self._count_tokens)
         self._rendered = lru_cache(maxsize=256)(self._render)
 
@@ -60,13 +59,13 @@ class LlamaCppGenerator:
         return len(self._post("/tokenize", {"content": text})["tokens"])
 
     def label_log_probabilities(
-        self, messages: Sequence[Message], prefill: str, labels: Sequence[str]
+        self, messages: Sequence[Message], prefill: str, labels: Sequence[str], *, reuse: bool = True
     ) -> tuple[list[float], Usage]:
         """Log-probabilities of single-token labels after `prefill`, before any mask, renormalised over them.
 
         A label outside the model's most likely tokens gets the probability of the least likely one of those.
         """
-        request = self._request(messages, prefill, max_tokens=1) | {"n_probs": _TOP}
+        request = self._request(messages, prefill, max_tokens=1, reuse=reuse) | {"n_probs": _TOP}
         for item in self._completions(request):
             if isinstance(item, Usage):
                 usage = item
@@ -79,18 +78,24 @@ class LlamaCppGenerator:
         return [value - total for value in raw], usage
 
     def stream(
-        self, messages: Sequence[Message], prefill: str, *, grammar: str | None, max_tokens: int
+        self,
+        messages: Sequence[Message],
+        prefill: str,
+        *,
+        grammar: str | None,
+        max_tokens: int,
+        reuse: bool = True,
     ) -> Iterator[str | Usage]:
         """Continues `prefill` at temperature 0: pieces of text, then the usage."""
         if grammar is not None:
             check_grammar(grammar)
-        request = self._request(messages, prefill, max_tokens=max_tokens)
+        request = self._request(messages, prefill, max_tokens=max_tokens, reuse=reuse)
         for item in self._completions(request | ({"grammar": grammar} if grammar is not None else {})):
             yield item if isinstance(item, Usage) else item["text"]
 
-    def _request(self, messages: Sequence[Message], prefill: str, *, max_tokens: int) -> dict[str, Any]:
+    def _request(self, messages: Sequence[Message], prefill: str, *, max_tokens: int, reuse: bool) -> dict[str, Any]:
         prompt = self._rendered(json.dumps(list(messages))) + prefill
-        return {"prompt": prompt, "n_predict": max_tokens, "cache_prompt": True, "stream": True} | _SAMPLING
+        return {"prompt": prompt, "n_predict": max_tokens, "cache_prompt": reuse, "stream": True} | _SAMPLING
 
     def _render(self, messages: str) -> str:
         """The conversation in the model's own template, up to where its turn begins."""
@@ -128,20 +133,17 @@ class LlamaCppGenerator:
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
         """Asks llama.cpp's own server on loopback."""
-        connection: http.client.HTTPConnection | None = getattr(self._connection, "value", None)
-        if connection is None:
-            address = urlsplit(self._server.listening_address)
-            connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=60)
-            self._connection.value = connection
+        address = urlsplit(self._server.listening_address)
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"}
+        connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=60)
         try:
             connection.request("POST", path, json.dumps(body).encode(), headers)
             response = connection.getresponse()
             found = json.loads(response.read())
         except (OSError, http.client.HTTPException, ValueError) as error:
-            self._connection.value = None
-            connection.close()
             raise GenerationFailed(f"llama.cpp did not answer {path}: {error!r}", hint=_WORKING) from error
+        finally:
+            connection.close()
         if response.status != http.HTTPStatus.OK:
             raise GenerationFailed(f"llama.cpp answered {path} with {response.status}", hint=_WORKING)
         return found

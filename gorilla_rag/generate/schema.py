@@ -18,8 +18,14 @@ from gorilla_rag.call import EXPR_KEY
 from gorilla_rag.errors import GenerationFailed
 
 LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-EXPLANATION_LENGTH = 220
+EXPLANATION_LENGTH = 160
+_TAIL_LENGTH = 60
+_NAMES_USED = 2
 _DOTTED_NAMES = 20
+_NAME_LENGTH = 60
+_STRING_LENGTH = 120
+_ITEMS = 8
+_PLAIN = r'[^".\\\x00-\x1f]'
 _OPTIONS = {"x-guidance": {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}}
 _SUBSCHEMAS = ("items", "additionalProperties")
 _SCHEMA_LISTS = ("anyOf", "allOf", "oneOf", "prefixItems")
@@ -75,18 +81,24 @@ def arguments_grammar(schema: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     return _lark(f"start: arguments\narguments: %json {json.dumps(dict(made.schema) | _OPTIONS)}"), made.removed
 
 
-def explanation_grammar(doc: ApiDoc) -> str:
+def explanation_grammar(doc: ApiDoc) -> tuple[str, int]:
     """The rest of an explanation that has been begun, and the end of the draft: `one sentence."}`.
 
-    It goes on from the API's name with a verb. The first full stop ends it, so a dot may only stand in a number or in
-    a name that the document has.
+    It goes on from the API's name with a verb. The first full stop ends it, so a dot may only stand,
+    up to `_NAMES_USED` times, in a number or in a name that the document has.
+
+    Returns:
+        The grammar, and the most characters it allows; no token is shorter than a character, so a limit of that many
+        tokens always leaves room to finish.
     """
     text = f"{doc.api_call} {doc.api_name} {doc.description}"
-    dotted = list(dict.fromkeys(re.findall(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", text)))[:_DOTTED_NAMES]
-    names = "".join(f"|{re.escape(name)}" for name in dotted).replace("/", "\\/")
-    plain = r'[^".\\\x00-\x1f]'
-    sentence = rf" [a-z]({plain}|\.[0-9]{names}){{12,{EXPLANATION_LENGTH}}}\."
-    return _lark(f'start: SENTENCE "\\"}}"\nSENTENCE: /{sentence}/')
+    found = sorted(set(re.findall(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", text)), key=len)
+    names = [name for name in found if len(name) <= _NAME_LENGTH][:_DOTTED_NAMES]
+    dotted = "|".join([r"[0-9]\.[0-9]{1,3}", *(re.escape(name).replace("/", "\\/") for name in names)])
+    tail = rf"(({dotted}){_PLAIN}{{0,{_TAIL_LENGTH}}}){{0,{_NAMES_USED}}}"
+    sentence = rf" [a-z]{_PLAIN}{{12,{EXPLANATION_LENGTH}}}{tail}\."
+    longest = EXPLANATION_LENGTH + _NAMES_USED * (_TAIL_LENGTH + _NAME_LENGTH) + len(' a."}')
+    return _lark(f'start: SENTENCE "\\"}}"\nSENTENCE: /{sentence}/'), longest
 
 
 def choice_grammar(choices: Sequence[str]) -> str:
@@ -95,7 +107,11 @@ def choice_grammar(choices: Sequence[str]) -> str:
 
 
 def compilable(schema: Mapping[str, Any]) -> Compilable:
-    """The largest part of a schema that llguidance compiles, keyword by keyword."""
+    """The largest part of a schema that llguidance compiles, keyword by keyword, and bounded.
+
+    What is documented without a bound gets one, so that a small model comes to an end: objects take no keys but
+    their own, strings and lists have a greatest length. That only narrows what may be written.
+    """
     return _compilable(json.dumps(schema))
 
 
@@ -127,7 +143,18 @@ def _pruned(schema: Any, path: str, removed: list[str]) -> Any:
             kept[keyword] = value
         else:
             removed.append(f"{path or '/'}: {keyword}")
-    return kept
+    return _bounded(kept)
+
+
+def _bounded(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema with bounds where it has none."""
+    if "properties" in schema:
+        schema.setdefault("additionalProperties", False)
+    if schema.get("type") == "string" and not {"enum", "const", "pattern", "format", "maxLength"} & set(schema):
+        schema["maxLength"] = max(_STRING_LENGTH, schema.get("minLength", 0))
+    if schema.get("type") == "array" and "maxItems" not in schema:
+        schema["maxItems"] = max(_ITEMS, schema.get("minItems", 0))
+    return schema
 
 
 @lru_cache(maxsize=4096)

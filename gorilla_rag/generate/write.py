@@ -17,7 +17,7 @@ from gorilla_rag.errors import CallSyntaxError, GenerationFailed
 from gorilla_rag.generate import evidence, prompt, schema
 from gorilla_rag.generate.base import Generator, Message, Usage
 
-_ARGUMENT_TOKENS = 160
+_ARGUMENT_TOKENS = 400
 _RECALL_TOKENS = 160
 _HINT = "ask again with another model, or report this with the question"
 
@@ -42,7 +42,9 @@ class Writer:
         """Log-probabilities of the labels of those candidates that the prompt has room for, in order."""
         model = self._generator()
         messages, shown = prompt.choosing(self._question, candidates, model.context, model.count_tokens)
-        found, usage = model.label_log_probabilities(messages, prompt.CHOICE_PREFILL, schema.LABELS[:shown])
+        found, usage = model.label_log_probabilities(
+            messages, prompt.CHOICE_PREFILL, schema.LABELS[:shown], reuse=self._begun()
+        )
         self._count(usage)
         return found
 
@@ -81,8 +83,8 @@ class Writer:
         )
         yield prompt.subject(doc)
         written = ""
-        limit = schema.EXPLANATION_LENGTH + 16
-        for piece in self._written(messages, begun, schema.explanation_grammar(doc), limit):
+        grammar, limit = schema.explanation_grammar(doc)
+        for piece in self._written(messages, begun, grammar, limit):
             fresh = (written + piece).split('"')[0][len(written.split('"')[0]) :]
             written += piece
             if fresh:
@@ -118,11 +120,16 @@ class Writer:
         return Draft(call, {}, str(found.get("explanation", ""))), ""
 
     def _written(self, messages: Sequence[Message], begun: str, grammar: str | None, limit: int) -> Iterator[str]:
-        for item in self._generator().stream(messages, begun, grammar=grammar, max_tokens=limit):
+        stream = self._generator().stream(messages, begun, grammar=grammar, max_tokens=limit, reuse=self._begun())
+        for item in stream:
             if isinstance(item, Usage):
                 self._count(item)
             else:
                 yield item
+
+    def _begun(self) -> bool:
+        """Whether this question has been put to the model before: the first step of each starts afresh."""
+        return self.tokens["prompt"] > 0
 
     def _count(self, usage: Usage) -> None:
         self.tokens["prompt"] += usage.prompt

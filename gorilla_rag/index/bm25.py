@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import Stemmer
 
+from gorilla_rag.files import write_array
 from gorilla_rag.text import bm25_words
 
 PARAMETERS = {"method": "lucene", "k1": 1.5, "b": 0.75, "stemmer": "english", "tokeniser": 1}
@@ -121,7 +122,9 @@ def write(folder: Path, texts: Sequence[str]) -> list[Path]:
         return []
     engine = bm25s.BM25(method=str(PARAMETERS["method"]), k1=PARAMETERS["k1"], b=PARAMETERS["b"])
     engine.index((tokens, vocabulary), show_progress=False)
-    engine.save(folder, corpus=None)
+    for name, array in ((_DATA, "data"), (_ROWS, "indices"), (_OFFSETS, "indptr")):
+        write_array(folder / name, engine.scores[array])
+    (folder / _VOCABULARY).write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
     return sorted(folder / name for name in (_DATA, _ROWS, _OFFSETS, _VOCABULARY))
 
 

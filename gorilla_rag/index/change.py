@@ -19,9 +19,9 @@ from filelock import FileLock, Timeout
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.encoders import Encoder
 from gorilla_rag.errors import IndexBusy, UsageError
-from gorilla_rag.files import storage_errors
+from gorilla_rag.files import storage_errors, write_array
 from gorilla_rag.index import bm25, dense, manifest, store
-from gorilla_rag.index.index import check_encoder, identity
+from gorilla_rag.index.index import check_encoder, check_layout, identity
 from gorilla_rag.text import TEXT_VERSION, encoder_text
 
 Progress = Callable[[str, int, int], None]
@@ -95,6 +95,7 @@ def _change_existing(
     manifest.read(folder)
     with _writer(folder) as target:
         base = manifest.read(target)
+        check_layout(target, base)
         check_encoder(target, base, encoder)
         for name, entry in base.files.items():
             manifest.verify(target, name, entry)
@@ -224,8 +225,7 @@ def _compacted(
 
 def _segment(folder: Path, work: Path, vectors: npt.NDArray[np.float32]) -> tuple[str, manifest.FileEntry]:
     path = work / "vectors"
-    with path.open("wb") as file:
-        np.save(file, np.ascontiguousarray(vectors, dtype=np.float32), allow_pickle=False)
+    write_array(path, np.ascontiguousarray(vectors, dtype=np.float32))
     return manifest.seal(folder, path, "vectors", ".npy")
 
 

