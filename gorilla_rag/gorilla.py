@@ -32,7 +32,7 @@ from gorilla_rag.encoders.embedded import EmbeddedEncoder
 from gorilla_rag.errors import UsageError
 from gorilla_rag.generate.base import Generator
 from gorilla_rag.generate.schema import LABELS
-from gorilla_rag.generate.write import Writer
+from gorilla_rag.generate.write import Filled, Writer
 from gorilla_rag.index import change
 from gorilla_rag.index.index import RETRIEVALS, Filters, Index, Retrieval
 from gorilla_rag.snippet import code_for
@@ -251,8 +251,8 @@ class Gorilla:
         chosen = candidates[choice.number].hits
         others = (hit for hit in answer.hits if hit not in chosen)
         answer = replace(_from_document(answer, doc), hits=(*chosen, *others))
-        arguments, removed = writer.arguments(doc, LABELS[choice.number])
-        call = doc.call.with_arguments(arguments, doc.parameter_names)
+        filled = writer.arguments(doc, LABELS[choice.number])
+        call = doc.call.with_arguments(filled.values, doc.parameter_names)
         clock.mark("arguments")
         yield Event("call", replace(answer, api_call=call.render(), call=call, placeholders=placeholders(call)))
         if ask.fields == "all" and "generator" not in self.__dict__:
@@ -263,15 +263,16 @@ class Gorilla:
             explanation += piece
             yield Event("text", replace(answer, explanation=explanation), piece)
         clock.mark("explain")
-        yield Event("answer", self._finished(answer, call, doc, explanation, removed, writer, clock))
+        yield Event("answer", self._finished(answer, call, doc, explanation, filled, writer, clock))
 
     def _choice(self, writer: Writer, candidates: list[Candidate], ask: Ask) -> Choice:
-        mode = cast("Mode", ask.mode)
         if ask.chooser == "retriever" or len(candidates) == 1:
-            return choose(candidates, mode=mode, chooser="retriever")
+            return choose(candidates, mode=ask.mode, chooser="retriever")
         shown = writer.labels(candidates)
         weight = self.generator.joint_weight
-        return choose(candidates[: len(shown)], mode=mode, chooser=ask.chooser, log_probabilities=shown, weight=weight)
+        return choose(
+            candidates[: len(shown)], mode=ask.mode, chooser=ask.chooser, log_probabilities=shown, weight=weight
+        )
 
     def _free(self, answer: Answer, candidates: list[Candidate], ask: Ask, clock: _Clock) -> Iterator[Event]:
         """A call from anywhere in the catalogue, or from nowhere but the model."""
@@ -290,7 +291,8 @@ class Gorilla:
             call = docs[0].call if catalogue else call
         yield Event("call", replace(answer, api_call=call.render(), call=call))
         yield Event(
-            "answer", self._finished(answer, call, docs[0] if docs else None, draft.explanation, (), writer, clock)
+            "answer",
+            self._finished(answer, call, docs[0] if docs else None, draft.explanation, Filled({}), writer, clock),
         )
 
     def _finished(
@@ -299,13 +301,14 @@ class Gorilla:
         call: Call,
         doc: ApiDoc | None,
         explanation: str,
-        removed: Sequence[str],
+        filled: Filled,
         writer: Writer,
         clock: _Clock,
     ) -> Answer:
         """The answer with its code, its verdict and what it took."""
         code = code_for(doc, call) if doc else call.render()
-        verdict = verify(call, code, self.index.store.of_function, doc=doc, removed=removed)
+        lookup = self.index.store.of_function
+        verdict = verify(call, code, lookup, doc=doc, removed=filled.removed, faults=filled.faults)
         clock.mark("verify")
         return replace(
             answer,

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import ast
+import os
+import re
+import sys
 import textwrap
+from pathlib import Path
 
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.call import Call, calls_in
@@ -15,7 +19,7 @@ def code_for(doc: ApiDoc, call: Call) -> str:
     if doc.kind != "python" or call.raw is not None:
         return call.render()
     example = textwrap.dedent(doc.example_code).strip()
-    alone = "\n".join([*_imports(call), call.render()])
+    alone = "\n".join([*_imports(doc, call), call.render()])
     found = next((node for made, node in _calls(example) if made.key(doc.parameter_names) == doc.call_key), None)
     if found is None or call == doc.call:
         return alone if found is None else example
@@ -44,16 +48,24 @@ def _calls(source: str) -> list[tuple[Call, ast.Call]]:
         return []
 
 
-def _imports(call: Call) -> list[str]:
-    """The import of a fully qualified call's module."""
-    first = call
-    while first.receiver:
-        first = first.receiver
-    parts = first.function.split(".")
-    modules = parts[:-1]
-    if not modules or not all(part.isidentifier() and part.islower() for part in modules):
+def _imports(doc: ApiDoc, call: Call) -> list[str]:
+    """The import of a fully qualified call's module, where its first name is known to be a module's."""
+    head, *rest = call.path.split(".")
+    standard = head in sys.stdlib_module_names
+    required = {re.split(r"[^\w-]", name)[0].replace("-", "_").lower() for name in doc.python_environment_requirements}
+    if not rest or not (standard or head in {*required, doc.package}):
         return []
+    modules = [head]
+    for name in rest[:-1]:
+        if not (name.isidentifier() and name.islower()) or (standard and not _is_standard_module([*modules, name])):
+            break
+        modules.append(name)
     return [f"import {'.'.join(modules)}"]
+
+
+def _is_standard_module(parts: list[str]) -> bool:
+    path = Path(os.__file__).parent.joinpath(*parts)
+    return path.is_dir() or path.with_suffix(".py").is_file()
 
 
 def _replaced(source: str, node: ast.Call, text: str) -> str:

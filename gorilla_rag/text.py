@@ -16,6 +16,13 @@ from gorilla_rag.apidoc import ApiDoc
 TEXT_VERSION = 1
 QUERY_LIMIT = 4000
 _ENCODED_DESCRIPTION = 1200
+# Lucene's English stop words, left out of documents and questions.
+STOP_WORDS = frozenset(
+    """
+    a an and are as at be but by for if in into is it no not of on or such that the their then there these they this
+    to was will with
+    """.split()
+)
 _EMPTY = {"", "n/a", "none", "null", "{}", "[]", "not provided", "not specified", "unknown"}
 
 

@@ -6,11 +6,9 @@ Reads documents, syntax trees and signatures; imports and runs nothing that a do
 from __future__ import annotations
 
 import ast
-import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from gorilla_rag import signatures
 from gorilla_rag.answer import Check, Verdict
@@ -18,12 +16,21 @@ from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.call import Argument, Call, Expr, Literal, calls_in
 from gorilla_rag.errors import CallSyntaxError
 from gorilla_rag.snippet import imported_names
+from gorilla_rag.validate import parameter_schema, schema_errors
 
 Lookup = Callable[[str], Sequence[ApiDoc]]
 """The documents of a function, one for each distinct call of it."""
 
 
-def verify(call: Call, code: str, lookup: Lookup, *, doc: ApiDoc | None = None, removed: Sequence[str] = ()) -> Verdict:
+def verify(
+    call: Call,
+    code: str,
+    lookup: Lookup,
+    *,
+    doc: ApiDoc | None = None,
+    removed: Sequence[str] = (),
+    faults: Sequence[str] = (),
+) -> Verdict:
     """Runs every check on an answer's call, then on every other call in its code.
 
     Args:
@@ -32,22 +39,11 @@ def verify(call: Call, code: str, lookup: Lookup, *, doc: ApiDoc | None = None, 
         lookup: the documents of a function.
         doc: the document that the call was made from, if it was made from one.
         removed: schema keywords that could not be enforced while writing.
+        faults: what those keywords, checked afterwards, found wrong with the arguments.
     """
-    checks = [_parses(call, doc), *_documented(call, lookup, doc), _schema(doc, removed), *_signature(call, call.path)]
+    schema = _schema(doc, removed, faults)
+    checks = [_parses(call, doc), *_documented(call, lookup, doc), schema, *_signature(call, call.path)]
     return Verdict((*checks, *_code_checks(call, code, lookup, doc)))
-
-
-def argument_errors(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a draft's arguments by the full JSON Schema; empty when nothing is."""
-    from jsonschema import Draft202012Validator
-    from referencing import Registry
-    from referencing.exceptions import Unresolvable
-
-    try:
-        found = list(Draft202012Validator(schema, registry=Registry()).iter_errors(dict(arguments)))
-    except (Unresolvable, re.error) as error:
-        return [f"arguments: the schema can't be applied: {error}"]
-    return sorted(f"{'/'.join(map(str, error.absolute_path)) or 'arguments'}: {error.message}" for error in found)
 
 
 def placeholders(call: Call) -> tuple[str, ...]:
@@ -98,7 +94,7 @@ def _undocumented(call: Call, doc: ApiDoc) -> list[str]:
         and not (
             isinstance(name, str)
             and name in properties
-            and not argument_errors({name: value.value}, _alone(doc.parameters, name))
+            and not schema_errors({name: value.value}, parameter_schema(doc.parameters, name))
         )
     ]
     if call.receiver and doc.call.receiver:
@@ -110,15 +106,11 @@ def _same(value: Literal, documented: Argument | None) -> bool:
     return isinstance(documented, Literal) and Call(args=(value,)).equals(Call(args=(documented,)))
 
 
-def _alone(schema: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The schema of one parameter, with what it may refer to."""
-    shared = {key: schema[key] for key in ("$defs", "definitions") if key in schema}
-    return {"type": "object", "properties": {name: schema["properties"][name]}} | shared
-
-
-def _schema(doc: ApiDoc | None, removed: Sequence[str]) -> Check:
+def _schema(doc: ApiDoc | None, removed: Sequence[str], faults: Sequence[str]) -> Check:
     if doc is None or not doc.parameters.get("properties"):
         return Check("schema", "not applicable", "the documentation has no schema of the arguments")
+    if faults:
+        return Check("schema", "failed", "; ".join(faults))
     if removed:
         return Check("schema", "passed", f"checked after writing, not enforced while writing: {', '.join(removed)}")
     return Check("schema", "passed", "enforced while writing and checked after")

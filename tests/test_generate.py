@@ -18,7 +18,7 @@ from gorilla_rag.generate import prompt, schema
 from gorilla_rag.generate.base import Usage
 from gorilla_rag.generate.llama_cpp import LlamaCppGenerator
 from gorilla_rag.generate.write import Writer
-from gorilla_rag.verify import argument_errors
+from gorilla_rag.validate import schema_errors
 from tests.conftest import make_doc
 
 # Keywords that llguidance doesn't compile, each in a schema that a document might have.
@@ -66,7 +66,7 @@ def test_an_unsupported_keyword_is_named_and_output_is_still_constrained(
     assert any(item.endswith(f": {keyword}") for item in removed), removed
     assert set(found) == {"value"}
     kept = schema.compilable(schema.arguments_schema(doc)).schema
-    assert argument_errors(found, kept) == []
+    assert schema_errors(found, kept) == []
 
 
 @pytest.mark.parametrize("keyword", UNSUPPORTED)
@@ -103,7 +103,7 @@ def test_types_enums_and_required_arguments_are_enforced(generator: LlamaCppGene
     doc = document(properties, list(properties))
     found, removed = written(generator, doc, "run the job four times, exactly, on a and b")
     assert removed == ()
-    assert argument_errors(found, schema.arguments_schema(doc)) == []
+    assert schema_errors(found, schema.arguments_schema(doc)) == []
 
 
 json_schemas = st.recursive(

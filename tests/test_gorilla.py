@@ -166,7 +166,7 @@ def content(answer: Answer) -> dict[str, Any]:
 
 
 def test_async_twins_give_what_the_others_give(gorilla: Gorilla) -> None:
-    async def run() -> tuple[Answer, list[Answer], list[str], list[str]]:
+    async def run() -> tuple[Answer, list[Answer], list[Any], list[str]]:
         one = await gorilla.aask(QUESTION, fields="call")
         many = await gorilla.aask_many([QUESTION, "parse json"], fields="call")
         kinds = [event.kind async for event in gorilla.astream(QUESTION, fields="call")]

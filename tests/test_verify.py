@@ -13,7 +13,8 @@ from gorilla_rag.answer import Check, Verdict
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.call import Call, parse_call, parse_or_raw
 from gorilla_rag.snippet import code_for
-from gorilla_rag.verify import argument_errors, placeholders, verify
+from gorilla_rag.validate import schema_errors
+from gorilla_rag.verify import placeholders, verify
 
 LOAD = ApiDoc(
     id="load",
@@ -320,12 +321,12 @@ def test_a_syntax_error_in_the_code_is_reported() -> None:
 def test_arguments_that_break_their_schema_are_named(
     arguments: dict[str, Any], schema: dict[str, Any], error: str
 ) -> None:
-    (found,) = argument_errors(arguments, schema)
+    (found,) = schema_errors(arguments, schema)
     assert found.startswith(error)
 
 
 def test_arguments_that_fit_their_schema_have_no_errors() -> None:
-    assert argument_errors({"level": 9, "voice": "en"}, LOAD.parameters) == []
+    assert schema_errors({"level": 9, "voice": "en"}, LOAD.parameters) == []
 
 
 def test_own_variables_are_placeholders_once_each_in_order() -> None:

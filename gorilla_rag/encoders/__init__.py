@@ -22,13 +22,19 @@ class Encoder(Protocol):
     """
 
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """The model's name."""
+        ...
 
     @property
-    def sha256(self) -> str: ...
+    def sha256(self) -> str:
+        """SHA-256 of its weights, in hexadecimal."""
+        ...
 
     @property
-    def dimension(self) -> int: ...
+    def dimension(self) -> int:
+        """Length of its vectors."""
+        ...
 
     def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> npt.NDArray[np.float32]:
         """Unit vectors, shape [len(texts), dimension], in the order of the texts."""

@@ -30,13 +30,19 @@ class Generator(Protocol):
     """
 
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """The model's name."""
+        ...
 
     @property
-    def context(self) -> int: ...
+    def context(self) -> int:
+        """Tokens of prompt and completion together."""
+        ...
 
     @property
-    def joint_weight(self) -> float: ...
+    def joint_weight(self) -> float:
+        """Weight of the label's log-probability in `joint`."""
+        ...
 
     def count_tokens(self, text: str) -> int:
         """How many tokens a text has."""

@@ -14,7 +14,8 @@ from typing import Any
 
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.generate.schema import arguments_schema
-from gorilla_rag.text import bm25_words
+from gorilla_rag.text import STOP_WORDS, bm25_words
+from gorilla_rag.validate import parameter_schema, schema_errors
 
 _NUMBER = re.compile(r"(?<![\w.])(-?(?:\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:\.\d{1,15})?)( ?%)?(?![\w.]*\w)")
 _QUOTED = re.compile(r"(?<!\w)(['\"])(.{1,80}?)\1(?!\w)")
@@ -24,10 +25,11 @@ def narrowed(doc: ApiDoc, question: str) -> dict[str, Any] | None:
     """The arguments schema with only the values that the question gives; `None` when there is nothing to fill in."""
     full = arguments_schema(doc)
     properties: Mapping[str, Any] = doc.parameters.get("properties", {})
-    numbers = _assigned(properties, [_number(*found) for found in _NUMBER.findall(question)], question)
+    numbers = _assigned(doc, [_meant(*found) for found in _NUMBER.findall(question)], question)
     kept: dict[str, Any] = {}
     for name, schema in properties.items():
-        values = _values(name, schema, question, numbers)
+        values = [numbers[name]] if name in numbers else _words(schema, question)
+        values = [value for value in values if not schema_errors({name: value}, parameter_schema(doc.parameters, name))]
         if values:
             kept[name] = {"enum": values}
         elif name in full["required"]:
@@ -35,40 +37,46 @@ def narrowed(doc: ApiDoc, question: str) -> dict[str, Any] | None:
     return full | {"properties": kept} if kept else None
 
 
-def _number(digits: str, percent: str) -> float:
-    return float(Decimal(digits.replace(",", "")) / (100 if percent else 1))
+def _meant(digits: str, percent: str) -> list[int | float]:
+    """What a number in a question can mean: `20 %` is 0.2 or 20."""
+    number = Decimal(digits.replace(",", ""))
+    return [int(n) if n == n.to_integral_value() else float(n) for n in ([number / 100] if percent else []) + [number]]
 
 
-def _values(name: str, schema: Any, question: str, numbers: Mapping[str, float]) -> list[Any]:
-    """The values of one parameter that stand in the question."""
+def _words(schema: Any, question: str) -> list[Any]:
+    """The options, or the quoted texts, that stand in the question."""
     if not isinstance(schema, Mapping):
         return []
     options = schema.get("enum")
     if isinstance(options, list):
         words = set(bm25_words(question))
         return [option for option in options if isinstance(option, str) and set() < set(bm25_words(option)) <= words]
-    if name in numbers:
-        number = numbers[name]
-        return [int(number) if number.is_integer() else number]
     return [text for _, text in _QUOTED.findall(question)] if schema.get("type") == "string" else []
 
 
-def _assigned(properties: Mapping[str, Any], numbers: list[float], question: str) -> dict[str, float]:
+def _assigned(doc: ApiDoc, numbers: list[list[int | float]], question: str) -> dict[str, int | float]:
     """Each number to the parameter it fits whose name and description share most with the question; ties in order."""
-    words = set(bm25_words(question))
-    found: dict[str, float] = {}
-    for number in numbers:
-        fitting = [name for name, schema in properties.items() if name not in found and _fits(schema, number)]
-        if fitting:
-            described = {name: set(bm25_words(f"{name} {properties[name].get('description', '')}")) for name in fitting}
-            found[max(fitting, key=lambda name: len(described[name] & words))] = number
+    properties: Mapping[str, Any] = doc.parameters.get("properties", {})
+    words = set(bm25_words(question)) - STOP_WORDS
+    found: dict[str, int | float] = {}
+    for meanings in numbers:
+        fitting = {
+            name: next((value for value in meanings if _fits(doc, name, value)), None)
+            for name in properties
+            if name not in found
+        }
+        shared = {
+            name: len(set(bm25_words(f"{name} {properties[name].get('description', '')}")) & words)
+            for name, value in fitting.items()
+            if value is not None
+        }
+        if shared:
+            best = max(shared, key=lambda name: shared[name])
+            found[best] = fitting[best] or 0
     return found
 
 
-def _fits(schema: Any, number: float) -> bool:
-    if not isinstance(schema, Mapping) or schema.get("type") not in ("integer", "number") or "enum" in schema:
-        return False
-    if schema["type"] == "integer" and not number.is_integer():
-        return False
-    low, high = schema.get("minimum", -float("inf")), schema.get("maximum", float("inf"))
-    return bool(low <= number <= high)
+def _fits(doc: ApiDoc, name: str, number: float) -> bool:
+    schema = doc.parameters["properties"][name]
+    numeric = isinstance(schema, Mapping) and schema.get("type") in ("integer", "number")
+    return numeric and not schema_errors({name: number}, parameter_schema(doc.parameters, name))

@@ -69,7 +69,7 @@ class LlamaCppGenerator:
         for item in self._completions(request):
             if isinstance(item, Usage):
                 usage = item
-            elif "logprobs" in item and item["logprobs"]:
+            elif item.get("logprobs"):
                 top = item["logprobs"]["content"][0]["top_logprobs"]
         found = {entry["token"]: entry["logprob"] for entry in top}
         floor = min(found.values())

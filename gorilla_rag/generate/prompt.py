@@ -64,8 +64,12 @@ def writing(
     """The conversation in which the model explains the chosen call for this question.
 
     Args:
+        question: as asked.
+        doc: the chosen document.
         choice: what was chosen, as it stands in the draft.
         arguments: the draft's arguments, as JSON.
+        context: the model's, in tokens.
+        count_tokens: of the model.
 
     Returns:
         The messages, and how the model's turn begins: the draft up to and into the explanation.

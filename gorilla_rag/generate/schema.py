@@ -65,12 +65,12 @@ def arguments_schema(doc: ApiDoc) -> dict[str, Any]:
     return schema | shared
 
 
-def draft_schema(choice: str, doc: ApiDoc) -> dict[str, Any]:
-    """The full schema of a draft whose choice has been made: that document's arguments, and an explanation."""
+def draft_schema(choice: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a finished draft: what has been chosen and filled in, and an explanation."""
     properties = {
         "choice": {"const": choice},
-        "arguments": arguments_schema(doc),
-        "explanation": {"type": "string"},
+        "arguments": {"const": dict(arguments)},
+        "explanation": {"type": "string", "minLength": 1},
     }
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 

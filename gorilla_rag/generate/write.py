@@ -8,18 +8,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gorilla_rag.answer import Candidate, Draft
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.call import Argument, argument
-from gorilla_rag.errors import CallSyntaxError, GenerationFailed
+from gorilla_rag.errors import GenerationFailed
 from gorilla_rag.generate import evidence, prompt, schema
 from gorilla_rag.generate.base import Generator, Message, Usage
+from gorilla_rag.validate import schema_errors
 
 _ARGUMENT_TOKENS = 400
 _RECALL_TOKENS = 160
 _HINT = "ask again with another model, or report this with the question"
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A call's arguments as written.
+
+    Attributes:
+        values: by parameter name.
+        removed: schema keywords that could not be enforced while writing.
+        faults: what the full schema, those keywords with it, finds wrong.
+    """
+
+    values: Mapping[str, Argument]
+    removed: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
 
 
 class Writer:
@@ -48,28 +65,24 @@ class Writer:
         self._count(usage)
         return found
 
-    def arguments(self, doc: ApiDoc, choice: str) -> tuple[dict[str, Argument], tuple[str, ...]]:
+    def arguments(self, doc: ApiDoc, choice: str) -> Filled:
         """The values that the question gives the call's parameters.
 
-        Returns:
-            Values by name, and the schema keywords that could not be enforced while writing.
-
         Raises:
-            GenerationFailed: what was written doesn't fit the document's full schema.
+            GenerationFailed: what was written breaks what the grammar enforces.
         """
         offered = evidence.narrowed(doc, self._question)
         if offered is None:
-            return {}, ()
+            return Filled({})
         model = self._generator()
         grammar, removed = schema.arguments_grammar(offered)
         messages, begun = prompt.filling(self._question, doc, choice, model.context, model.count_tokens)
-        written = "".join(self._written(messages, begun, grammar, _ARGUMENT_TOKENS))
-        values = _json(written)
-        errors = _errors(values, schema.arguments_schema(doc))
-        if errors:
-            raise GenerationFailed(f"the arguments break their schema: {errors[0]}", hint=_HINT)
+        values = _json("".join(self._written(messages, begun, grammar, _ARGUMENT_TOKENS)))
+        if broken := schema_errors(values, schema.compilable(offered).schema):
+            raise GenerationFailed(f"the arguments break their grammar: {broken[0]}", hint=_HINT)
         self._arguments = json.dumps(values)
-        return {name: argument(value) for name, value in values.items()}, removed
+        faults = tuple(schema_errors(values, schema.arguments_schema(doc)))
+        return Filled({name: argument(value) for name, value in values.items()}, removed, faults)
 
     def explanation(self, doc: ApiDoc, choice: str) -> Iterator[str]:
         """What the call does for this question, in pieces as it is written; begins with the API's name.
@@ -89,8 +102,7 @@ class Writer:
             written += piece
             if fresh:
                 yield fresh
-        errors = _errors(_json(begun + written), schema.draft_schema(choice, doc))
-        if errors:
+        if errors := schema_errors(_json(begun + written), schema.draft_schema(choice, json.loads(self._arguments))):
             raise GenerationFailed(f"the draft breaks its schema: {errors[0]}", hint=_HINT)
 
     def recall(self, candidates: Sequence[Candidate], catalogue: Mapping[str, str] | None) -> tuple[Draft | None, str]:
@@ -142,9 +154,3 @@ def _json(text: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         raise GenerationFailed(f"the model's text isn't JSON: {error}", hint=_HINT) from error
-
-
-def _errors(value: Any, full: Mapping[str, Any]) -> list[str]:
-    from gorilla_rag.verify import argument_errors
-
-    return argument_errors(value, full) if isinstance(value, dict) else ["not an object"]

@@ -17,19 +17,12 @@ import numpy.typing as npt
 import Stemmer
 
 from gorilla_rag.files import write_array
-from gorilla_rag.text import bm25_words
+from gorilla_rag.text import STOP_WORDS, bm25_words
 
 PARAMETERS = {"method": "lucene", "k1": 1.5, "b": 0.75, "stemmer": "english", "tokeniser": 1}
 _DATA, _ROWS, _OFFSETS = "data.csc.index.npy", "indices.csc.index.npy", "indptr.csc.index.npy"
 _VOCABULARY = "vocab.index.json"
 
-# Lucene's English stop words, left out of documents and questions.
-STOP_WORDS = frozenset(
-    """
-    a an and are as at be but by for if in into is it no not of on or such that the their then there these they this
-    to was will with
-    """.split()
-)
 # The words in which people put a request, left out of questions: they say nothing of the API that is wanted. With
 # them left out, BM25's first document is right more often on every training corpus it was tried on.
 REQUEST_WORDS = frozenset(

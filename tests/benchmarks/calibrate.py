@@ -1,4 +1,4 @@
-"""Fits the temperature of the retriever's confidence on training corpora: `python -m tests.benchmarks.calibrate FOLDER`.
+"""Fits the temperature of the retriever's confidence: `python -m tests.benchmarks.calibrate FOLDER`.
 
 FOLDER holds corpora as `NAME/docs.jsonl` and `NAME/queries.jsonl`. For each mode, the temperature is the one with the
 least mean negative log-likelihood of the right call, over questions whose right call is among five candidates; each

@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure: what was measured, its value, the bar it is held to (empty when it has none), and what it stands on."""
+    """One figure: what was measured, its value, the bar it is held to (empty for none), and what it stands on."""
 
     name: str
     value: float

@@ -16,10 +16,10 @@ from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.encoders import Progress
 from gorilla_rag.encoders.embedded import EmbeddedEncoder
 from gorilla_rag.index import change
-from gorilla_rag.index.bm25 import BM25, STOP_WORDS, question_words
+from gorilla_rag.index.bm25 import BM25, question_words
 from gorilla_rag.index.index import Index
 from gorilla_rag.models import registry
-from gorilla_rag.text import bm25_text, bm25_words, encoder_text
+from gorilla_rag.text import STOP_WORDS, bm25_text, bm25_words, encoder_text
 from tests.benchmarks.measure import Row, median_seconds
 from tests.benchmarks.warm import QUESTIONS
 

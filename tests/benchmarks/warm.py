@@ -31,7 +31,7 @@ _RUNS = 24
 
 
 def rows() -> Iterator[Row]:
-    """Medians over twelve questions, each asked twice with other words in between (nothing is answered from a cache)."""
+    """Medians over twelve questions, each in two wordings."""
     gorilla = Gorilla.load()
     yield from _search(gorilla.index)
     yield from _answers(gorilla)

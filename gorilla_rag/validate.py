@@ -1,0 +1,26 @@
+"""JSON Schema validation, with nothing fetched: a reference out of the schema is an error, not a download."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+
+def schema_errors(value: Any, schema: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a value by a schema (draft 2020-12), as `path: message`; empty when nothing is."""
+    from jsonschema import Draft202012Validator
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+
+    try:
+        found = list(Draft202012Validator(schema, registry=Registry()).iter_errors(value))
+    except (Unresolvable, re.error) as error:
+        return [f"the schema can't be applied: {error}"]
+    return sorted(f"{'/'.join(map(str, error.absolute_path)) or 'value'}: {error.message}" for error in found)
+
+
+def parameter_schema(parameters: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The schema of an object with one of the parameters, and what that may refer to."""
+    shared = {key: parameters[key] for key in ("$defs", "definitions") if key in parameters}
+    return {"type": "object", "properties": {name: parameters["properties"][name]}} | shared
