@@ -427,3 +427,57 @@ def test_a_full_disk_is_said_and_leaves_the_old_index(tmp_path: Path, what: str)
     change.build(work / "1000", many_docs(40), ToyEncoder())
     assert search_all(work / "1000") == old
     assert sum(outcome == "done" for outcome in outcomes.values()) < len(limits) - 10
+
+
+# Writes every kind of array file with room for ever larger files; says what was complete and what was refused.
+PARTS = """
+import json, os, resource, sys
+from pathlib import Path
+import numpy as np
+from gorilla_rag.files import write_array
+from gorilla_rag.index import bm25, dense
+from tests.test_index_search import ToyEncoder
+
+what, work = sys.argv[1], Path(sys.argv[2])
+dense.ANN_CHOICES = ((5, "HNSW32,Flat"),)
+vectors = np.random.default_rng(3).standard_normal((40, 16)).astype(np.float32)
+texts = [f"task {n} of {n % 3}" for n in range(300)]
+
+def write(folder):
+    folder.mkdir()
+    if what == "vectors":
+        write_array(folder / "vectors", vectors)
+    elif what == "ann":
+        dense.write_ann(vectors, folder / "ann")
+    else:
+        bm25.write(folder, texts)
+    return {path.name: path.stat().st_size for path in folder.iterdir()}
+
+child = os.fork()
+if not child:
+    (work / "sizes").write_text(json.dumps(write(work / "whole")))
+    os._exit(0)
+os.waitpid(child, 0)
+whole = json.loads((work / "sizes").read_text())
+for limit in range(0, max(whole.values()) + 100, 97):
+    child = os.fork()
+    if not child:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        try:
+            said = "complete" if write(work / str(limit)) == whole else "short"
+        except OSError as error:
+            said = "refused" if error.errno else f"no number: {error}"
+        print(limit, said, flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.parametrize("what", ["vectors", "ann", "bm25"])
+def test_no_file_is_cut_short_in_silence_by_a_full_disk(tmp_path: Path, what: str) -> None:
+    command = [sys.executable, "-c", PARTS, what, str(tmp_path)]
+    said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
+    outcomes = [line.split(" ", 1)[1] for line in said]
+    assert len(outcomes) > 20
+    assert set(outcomes) == {"refused", "complete"}
+    assert outcomes == sorted(outcomes, reverse=True)

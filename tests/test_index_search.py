@@ -19,7 +19,7 @@ from gorilla_rag.encoders.embedded import EmbeddedEncoder
 from gorilla_rag.errors import UsageError
 from gorilla_rag.index import bm25, change, dense
 from gorilla_rag.index.index import RETRIEVALS, Index, Retrieval
-from gorilla_rag.text import bm25_text, bm25_words, encoder_text
+from gorilla_rag.text import STOP_WORDS, bm25_text, bm25_words, encoder_text
 
 NOT_A_MODE = cast("Retrieval", "sparse")
 
@@ -369,7 +369,7 @@ def test_bm25_scores_are_those_of_bm25s(index: Index) -> None:
 
     stem = Stemmer.Stemmer("english").stemWords
     docs = sorted(toy_docs(), key=lambda doc: doc.id)
-    tokens = [stem([w for w in bm25_words(bm25_text(doc)) if w not in bm25.STOP_WORDS]) for doc in docs]
+    tokens = [stem([w for w in bm25_words(bm25_text(doc)) if w not in STOP_WORDS]) for doc in docs]
     reference = bm25s.BM25(method="lucene", k1=1.5, b=0.75)
     reference.index(tokens, show_progress=False)
     known = {token for document in tokens for token in document}

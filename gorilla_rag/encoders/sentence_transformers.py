@@ -61,7 +61,8 @@ class TorchEncoder:
                 done += len(rows)
                 if progress:
                     progress(done, len(texts))
-        return made / np.linalg.norm(made, axis=1, keepdims=True)
+        made /= np.linalg.norm(made, axis=1, keepdims=True)
+        return made
 
 
 def has_fast_bf16() -> bool:

@@ -120,7 +120,7 @@ def _change(
 ) -> None:
     """Writes every new file, then the manifest."""
     previous = _previous(folder)
-    tell = progress or (lambda step, done, total: None)
+    tell = progress or _quietly
     with storage_errors(folder), tempfile.TemporaryDirectory(prefix=".tmp-", dir=folder) as scratch:
         work = Path(scratch)
         numbers, segments, files = _vectors(folder, work, base, docs.values(), encoder, tell)
@@ -154,6 +154,10 @@ def _change(
     )
     manifest.write(folder, made)
     manifest.sweep(folder, made)
+
+
+def _quietly(_step: str, _done: int, _total: int) -> None:
+    """Progress that nobody watches."""
 
 
 def _vectors(

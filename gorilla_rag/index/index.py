@@ -233,10 +233,13 @@ def check_encoder(folder: Path, found: manifest.Manifest, encoder: Encoder) -> N
     given = identity(encoder)
     if wanted != given:
         raise IndexMismatch(
-            f"{folder} was made with encoder {wanted['id']} ({wanted['sha256'][:12]}, {wanted['dimension']} dimensions),"
-            f" this one is {given['id']} ({given['sha256'][:12]}, {given['dimension']})",
+            f"{folder} was made with encoder {_named(wanted)}, this one is {_named(given)}",
             hint="use that encoder, or build the index again with `gorilla-rag index build`",
         )
+
+
+def _named(encoder: Mapping[str, Any]) -> str:
+    return f"{encoder['id']} ({encoder['sha256'][:12]}, {encoder['dimension']} dimensions)"
 
 
 def identity(encoder: Encoder) -> dict[str, Any]:

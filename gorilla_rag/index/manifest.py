@@ -91,8 +91,8 @@ def read(folder: Path) -> Manifest:
     if body.pop("format") != FORMAT:
         raise IndexMismatch(f"{path} has format {data['format']}, this version reads {FORMAT}", hint=_REBUILD)
     files = {name: FileEntry(entry["size"], tuple(entry["blocks"])) for name, entry in body.pop("files").items()}
-    tuples = {name: tuple(body.pop(name)) for name in ("segments", "bm25_files", "previous")}
-    return Manifest(**body, **tuples, files=files)
+    names: dict[str, Any] = {key: tuple(body.pop(key)) for key in ("segments", "bm25_files", "previous")}
+    return Manifest(**body, **names, files=files)
 
 
 def write(folder: Path, manifest: Manifest) -> None:

@@ -26,7 +26,8 @@ from gorilla_rag.text import bm25_text, encoder_text
 FILTERS = ("provider", "domain", "kind", "package", "version")
 _SCHEMA = """
 CREATE TABLE docs (
-    id TEXT PRIMARY KEY, call_key TEXT NOT NULL, function TEXT NOT NULL, provider TEXT, domain TEXT, kind TEXT, package TEXT, version TEXT,
+    id TEXT PRIMARY KEY, call_key TEXT NOT NULL, function TEXT NOT NULL,
+    provider TEXT, domain TEXT, kind TEXT, package TEXT, version TEXT,
     content TEXT NOT NULL, text_hash TEXT NOT NULL, vector INTEGER NOT NULL, body TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX docs_call ON docs (call_key);
@@ -63,7 +64,7 @@ class DocumentStore:
     def documents(self, positions: Sequence[int]) -> list[ApiDoc]:
         """The documents at some positions, in that order."""
         ids = [self.ids[position] for position in positions]
-        found = {}
+        found: dict[str, str] = {}
         for start in range(0, len(ids), 500):
             part = ids[start : start + 500]
             marks = ",".join("?" * len(part))
@@ -88,8 +89,7 @@ class DocumentStore:
     def catalogue(self) -> dict[str, str]:
         """Every documented call by its source, with its key; the first document's source for each call."""
         rows = self._database.execute("SELECT call_key, json_extract(body, '$.api_call') FROM docs ORDER BY id DESC")
-        sources = {key: source for key, source in rows}
-        return {source: key for key, source in sources.items()}
+        return {source: key for key, source in dict(rows).items()}
 
     def mask(self, filters: Mapping[str, str | Sequence[str]]) -> npt.NDArray[np.bool_] | None:
         """Which positions pass the filters (shape [n]); `None` when there are none.
@@ -127,7 +127,7 @@ class DocumentStore:
         return [sorted(row[0].split("\n")) for row in groups]
 
     def metadata(self, name: str) -> dict[str, int]:
-        """How many documents have each value of a filter."""
+        """How many documents have each value of a filter (one of `FILTERS`)."""
         query = f"SELECT {name}, count(*) FROM docs GROUP BY {name} ORDER BY count(*) DESC, {name}"
         return dict(self._database.execute(query).fetchall())
 

