@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 from gorilla_rag.apidoc import ApiDoc
 
 TEXT_VERSION = 1
+_WORD = re.compile(r"[^\W_]+(?:_[^\W_]+)*")
+_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+")
 QUERY_LIMIT = 4000
 _ENCODED_DESCRIPTION = 1200
 # Lucene's English stop words, left out of documents and questions.
@@ -40,13 +43,19 @@ def bm25_text(doc: ApiDoc) -> str:
 
 def bm25_words(text: str) -> list[str]:
     """Lower-case words for BM25, before stop words and stemming; identifiers are also given in their parts."""
-    words: list[str] = []
-    for word in re.findall(r"[^\W_]+(?:_[^\W_]+)*", text):
-        parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+", word)
-        words.append(word.lower())
-        if len(parts) > 1:
-            words += [part.lower() for part in parts]
-    return words
+    return [part for word in surface_words(text) for part in word_parts(word)]
+
+
+def surface_words(text: str) -> list[str]:
+    """The words of a text as they stand, identifiers whole."""
+    return _WORD.findall(text)
+
+
+@lru_cache(maxsize=65_536)
+def word_parts(word: str) -> tuple[str, ...]:
+    """A word in lower case and, where it is an identifier of several parts, each part."""
+    parts = _PART.findall(word)
+    return (word.lower(), *(part.lower() for part in parts)) if len(parts) > 1 else (word.lower(),)
 
 
 def query_text(question: str) -> str:

@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[1]
 
 def test_the_help_page_is_the_programs_help() -> None:
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)
     assert generate.stale() == [], "run `make docs`"

@@ -450,7 +450,7 @@ def write(folder):
     elif what == "ann":
         dense.write_ann(vectors, folder / "ann")
     else:
-        bm25.write(folder, texts)
+        bm25.write(folder, [text.split() for text in texts])
     return {path.name: path.stat().st_size for path in folder.iterdir()}
 
 child = os.fork()

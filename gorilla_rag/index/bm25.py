@@ -8,16 +8,17 @@ importing bm25s (and scipy with it) costs more than a whole search.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import Stemmer
 
 from gorilla_rag.files import write_array
-from gorilla_rag.text import STOP_WORDS, bm25_words
+from gorilla_rag.text import STOP_WORDS, bm25_words, surface_words, word_parts
 
 PARAMETERS = {"method": "lucene", "k1": 1.5, "b": 0.75, "stemmer": "english", "tokeniser": 1}
 _DATA, _ROWS, _OFFSETS = "data.csc.index.npy", "indices.csc.index.npy", "indptr.csc.index.npy"
@@ -89,32 +90,40 @@ def best(
 def question_words(text: str) -> list[str]:
     """A question's stemmed words, without stop words and the words of asking."""
     words = [word for word in bm25_words(text) if word not in STOP_WORDS and word not in REQUEST_WORDS]
-    return list(Stemmer.Stemmer(str(PARAMETERS["stemmer"])).stemWords(words))
+    return [_stem(word) for word in words]
 
 
-def write(folder: Path, texts: Sequence[str]) -> list[Path]:
-    """Builds BM25 over texts and writes it as bm25s does into an empty folder.
+def document_words(text: str) -> list[str]:
+    """A document's stemmed words, without stop words."""
+    return [stem for word in surface_words(text) for stem in _stems(word)]
+
+
+@lru_cache(maxsize=65_536)
+def _stems(word: str) -> tuple[str, ...]:
+    return tuple(_stem(part) for part in word_parts(word) if part not in STOP_WORDS)
+
+
+def _stem(word: str) -> str:
+    stem: str = Stemmer.Stemmer(str(PARAMETERS["stemmer"])).stemWord(word)
+    return stem
+
+
+def write(folder: Path, documents: Iterable[Sequence[str]]) -> list[Path]:
+    """Builds BM25 over documents' words with bm25s and writes its arrays into an empty folder.
 
     Returns:
         The files written; none when there are no words at all.
     """
     import bm25s
 
-    stemmer: Any = Stemmer.Stemmer(str(PARAMETERS["stemmer"]))
-    vocabulary: dict[str, int] = {}
-    stems: dict[str, int | None] = {}
-
-    def number(word: str) -> int | None:
-        if word not in stems:
-            known = None if word in STOP_WORDS else stemmer.stemWord(word)
-            stems[word] = None if known is None else vocabulary.setdefault(known, len(vocabulary))
-        return stems[word]
-
-    tokens = [[n for n in map(number, bm25_words(text)) if n is not None] for text in texts]
+    vocabulary: defaultdict[str, int] = defaultdict()
+    vocabulary.default_factory = vocabulary.__len__
+    tokens = [list(map(vocabulary.__getitem__, words)) for words in documents]
     if not vocabulary:
         return []
+    vocabulary.default_factory = None
     engine = bm25s.BM25(method=str(PARAMETERS["method"]), k1=PARAMETERS["k1"], b=PARAMETERS["b"])
-    engine.index((tokens, vocabulary), show_progress=False)
+    engine.index((tokens, dict(vocabulary)), show_progress=False)
     for name, array in ((_DATA, "data"), (_ROWS, "indices"), (_OFFSETS, "indptr")):
         write_array(folder / name, engine.scores[array])
     (folder / _VOCABULARY).write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")

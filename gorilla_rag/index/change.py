@@ -130,7 +130,7 @@ def _change(
         segments, files, ann = _compacted(folder, work, documents, segments, files, base)
         layout = store.DocumentStore(documents)
         tell("words", 0, len(layout.ids))
-        words = _words(folder, work, layout.bm25_texts())
+        words = _words(folder, work, layout.words())
         tell("words", len(layout.ids), len(layout.ids))
         counts = {
             "documents": len(layout.ids),
@@ -233,10 +233,10 @@ def _segment(folder: Path, work: Path, vectors: npt.NDArray[np.float32]) -> tupl
     return manifest.seal(folder, path, "vectors", ".npy")
 
 
-def _words(folder: Path, work: Path, texts: Sequence[str]) -> dict[str, manifest.FileEntry]:
+def _words(folder: Path, work: Path, documents: Iterable[Sequence[str]]) -> dict[str, manifest.FileEntry]:
     target = work / "bm25"
     target.mkdir()
-    sealed = (manifest.seal(folder, path, "bm25", f".{path.name}") for path in bm25.write(target, texts))
+    sealed = (manifest.seal(folder, path, "bm25", f".{path.name}") for path in bm25.write(target, documents))
     return dict(sealed)
 
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.errors import UsageError
+from gorilla_rag.index.bm25 import document_words
 from gorilla_rag.text import bm25_text, encoder_text
 
 FILTERS = ("provider", "domain", "kind", "package", "version")
@@ -28,7 +29,8 @@ _SCHEMA = """
 CREATE TABLE docs (
     id TEXT PRIMARY KEY, call_key TEXT NOT NULL, function TEXT NOT NULL,
     provider TEXT, domain TEXT, kind TEXT, package TEXT, version TEXT,
-    content TEXT NOT NULL, text_hash TEXT NOT NULL, vector INTEGER NOT NULL, body TEXT NOT NULL
+    content TEXT NOT NULL, text_hash TEXT NOT NULL, vector INTEGER NOT NULL,
+    words TEXT NOT NULL, body TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX docs_call ON docs (call_key);
 CREATE INDEX docs_function ON docs (function);
@@ -110,10 +112,11 @@ class DocumentStore:
         allowed = {row[0] for row in self._database.execute(query, values)}
         return np.fromiter((name in allowed for name in self.ids), dtype=np.bool_, count=len(self.ids))
 
-    def bm25_texts(self) -> list[str]:
-        """What BM25 reads of every document, in order."""
-        bodies = self._database.execute("SELECT body FROM docs ORDER BY id")
-        return [bm25_text(ApiDoc.from_dict(json.loads(row[0]))) for row in bodies]
+    def words(self) -> Iterator[list[str]]:
+        """The words of every document for BM25, in order."""
+        return (
+            row[0].split(" ") if row[0] else [] for row in self._database.execute("SELECT words FROM docs ORDER BY id")
+        )
 
     def text_vectors(self) -> dict[str, int]:
         """The vector's number for each distinct encoder text, by the text's hash."""
@@ -158,7 +161,7 @@ def write(
         with database:
             database.executemany("DELETE FROM docs WHERE id = ?", [(name,) for name in removed])
             rows = (_row(doc, vectors[text_hash(doc)]) for doc in docs)
-            database.executemany(f"INSERT OR REPLACE INTO docs VALUES ({','.join('?' * 12)})", rows)
+            database.executemany(f"INSERT OR REPLACE INTO docs VALUES ({','.join('?' * 13)})", rows)
 
 
 def renumber(path: Path, numbers: Mapping[int, int]) -> None:
@@ -175,6 +178,7 @@ def text_hash(doc: ApiDoc) -> str:
 
 
 def _row(doc: ApiDoc, vector: int) -> tuple[Any, ...]:
+    words = " ".join(document_words(bm25_text(doc)))
     body = json.dumps(doc.to_dict(), ensure_ascii=False)
     filters = (doc.framework, doc.domain, doc.kind, doc.package, doc.version)
-    return (doc.id, doc.call_key, doc.call.path, *filters, doc.content_hash, text_hash(doc), vector, body)
+    return (doc.id, doc.call_key, doc.call.path, *filters, doc.content_hash, text_hash(doc), vector, words, body)
