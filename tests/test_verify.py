@@ -307,15 +307,15 @@ def test_a_syntax_error_in_the_code_is_reported() -> None:
     ("arguments", "schema", "error"),
     [
         ({"a": 1}, {"properties": {"a": {"type": "string"}}}, "a: 1 is not of type 'string'"),
-        ({}, {"required": ["a"]}, "arguments: 'a' is a required property"),
+        ({}, {"required": ["a"]}, "value: 'a' is a required property"),
         (
             {"a": {"b": [1, "x"]}},
             {"properties": {"a": {"properties": {"b": {"items": {"type": "integer"}}}}}},
             "a/b/1: ",
         ),
-        ({"a": "x"}, {"properties": {"a": {"pattern": "("}}}, "arguments: the schema can't be applied"),
-        ({"a": "x"}, {"properties": {"a": {"$ref": "#/$defs/no"}}}, "arguments: the schema can't be applied"),
-        ({"a": "x"}, {"properties": {"a": {"$ref": "http://example.com/x"}}}, "arguments: the schema can't be applied"),
+        ({"a": "x"}, {"properties": {"a": {"pattern": "("}}}, "the schema can't be applied"),
+        ({"a": "x"}, {"properties": {"a": {"$ref": "#/$defs/no"}}}, "the schema can't be applied"),
+        ({"a": "x"}, {"properties": {"a": {"$ref": "http://example.com/x"}}}, "the schema can't be applied"),
     ],
 )
 def test_arguments_that_break_their_schema_are_named(
@@ -366,10 +366,21 @@ def test_the_example_stays_as_it_is_when_the_call_is_the_documented_one() -> Non
     assert code(example_code, "load('old')") == example_code
 
 
-def test_a_call_without_an_example_is_given_its_import() -> None:
-    assert code("", "torch.hub.load('new')") == "import torch.hub\ntorch.hub.load('new')"
-    assert code("", "torch.hub.load('new').eval()") == "import torch.hub\ntorch.hub.load('new').eval()"
-    assert code("", "Path.home()") == "Path.home()"
+@pytest.mark.parametrize(
+    ("call", "module"),
+    [
+        ("torch.hub.load('new')", "torch.hub"),
+        ("torch.hub.load('new').eval()", "torch.hub"),
+        ("datetime.datetime.now()", "datetime"),
+        ("os.path.join('a', 'b')", "os"),
+        ("model.encode(text)", None),
+        ("load('new')", None),
+    ],
+)
+def test_a_call_without_an_example_is_given_the_import_of_a_known_module(call: str, module: str | None) -> None:
+    doc = ApiDoc(id="d", api_call=call, python_environment_requirements=("torch", "omegaconf"))
+    expected = f"import {module}\n{call}" if module else call
+    assert code_for(doc, parse_call(call)) == expected
 
 
 def test_the_code_of_an_http_call_is_the_call() -> None:

@@ -9,6 +9,8 @@ import typer
 from gorilla_rag.cli import ask, index, models, search
 from gorilla_rag.errors import GorillaError
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="gorilla-rag",
     help="Which API do I call, exactly? Finds the documentation, writes the call, proves that it exists.",
@@ -30,9 +32,8 @@ def run() -> int:
     except GorillaError as error:
         sys.stderr.write(f"error: {error.message}\n hint: {error.hint}\n")
         return error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        sys.stderr.write("interrupted; nothing was changed\n")
-        return 130
+    except KeyboardInterrupt:
+        result = INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
         return 0
@@ -41,4 +42,6 @@ def run() -> int:
             sys.stderr.write(f"error: {error.format_message()}\n hint: see gorilla-rag --help\n")
             return int(error.exit_code)
         raise
+    if result == INTERRUPTED:
+        sys.stderr.write("interrupted; nothing was changed\n")
     return result if isinstance(result, int) else 0

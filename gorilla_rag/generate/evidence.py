@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -25,7 +26,7 @@ def narrowed(doc: ApiDoc, question: str) -> dict[str, Any] | None:
     """The arguments schema with only the values that the question gives; `None` when there is nothing to fill in."""
     full = arguments_schema(doc)
     properties: Mapping[str, Any] = doc.parameters.get("properties", {})
-    numbers = _assigned(doc, [_meant(*found) for found in _NUMBER.findall(question)], question)
+    numbers = _assigned(doc, [_read(*found) for found in _NUMBER.findall(question)], question)
     kept: dict[str, Any] = {}
     for name, schema in properties.items():
         values = [numbers[name]] if name in numbers else _words(schema, question)
@@ -37,10 +38,25 @@ def narrowed(doc: ApiDoc, question: str) -> dict[str, Any] | None:
     return full | {"properties": kept} if kept else None
 
 
-def _meant(digits: str, percent: str) -> list[int | float]:
-    """What a number in a question can mean: `20 %` is 0.2 or 20."""
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """A number in a question; `20 %` is 0.2, or 20 for a parameter that is documented in percent."""
+
+    value: int | float
+    percent: int | float | None = None
+
+    def meant_for(self, name: str, schema: Any) -> int | float:
+        documented = isinstance(schema, Mapping) and "percent" in f"{name} {schema.get('description', '')}".lower()
+        return self.percent if self.percent is not None and documented else self.value
+
+
+def _read(digits: str, percent: str) -> _Number:
     number = Decimal(digits.replace(",", ""))
-    return [int(n) if n == n.to_integral_value() else float(n) for n in ([number / 100] if percent else []) + [number]]
+    return _Number(_plain(number / 100), _plain(number)) if percent else _Number(_plain(number))
+
+
+def _plain(number: Decimal) -> int | float:
+    return int(number) if number == number.to_integral_value() else float(number)
 
 
 def _words(schema: Any, question: str) -> list[Any]:
@@ -54,25 +70,21 @@ def _words(schema: Any, question: str) -> list[Any]:
     return [text for _, text in _QUOTED.findall(question)] if schema.get("type") == "string" else []
 
 
-def _assigned(doc: ApiDoc, numbers: list[list[int | float]], question: str) -> dict[str, int | float]:
+def _assigned(doc: ApiDoc, numbers: list[_Number], question: str) -> dict[str, int | float]:
     """Each number to the parameter it fits whose name and description share most with the question; ties in order."""
     properties: Mapping[str, Any] = doc.parameters.get("properties", {})
     words = set(bm25_words(question)) - STOP_WORDS
     found: dict[str, int | float] = {}
-    for meanings in numbers:
-        fitting = {
-            name: next((value for value in meanings if _fits(doc, name, value)), None)
-            for name in properties
-            if name not in found
-        }
+    for number in numbers:
+        meant = {name: number.meant_for(name, schema) for name, schema in properties.items() if name not in found}
         shared = {
             name: len(set(bm25_words(f"{name} {properties[name].get('description', '')}")) & words)
-            for name, value in fitting.items()
-            if value is not None
+            for name, value in meant.items()
+            if _fits(doc, name, value)
         }
         if shared:
             best = max(shared, key=lambda name: shared[name])
-            found[best] = fitting[best] or 0
+            found[best] = meant[best]
     return found
 
 
