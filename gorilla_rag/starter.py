@@ -17,7 +17,7 @@ from gorilla_rag.text import TEXT_VERSION
 
 def corpus() -> Path:
     """The folder of the starter corpus, in an installed package or in a checkout."""
-    installed = Path(__file__).parent / "starter"
+    installed = Path(__file__).parent / "corpus" / "starter"
     return installed if installed.is_dir() else Path(__file__).parents[1] / "indexes" / "starter"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import typer
+from typer.exceptions import TyperException
 
 from gorilla_rag.cli import ask, index, models, search
 from gorilla_rag.errors import GorillaError
@@ -37,11 +38,9 @@ def run() -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
-    except Exception as error:
-        if hasattr(error, "format_message") and hasattr(error, "exit_code"):
-            sys.stderr.write(f"error: {error.format_message()}\n hint: see gorilla-rag --help\n")
-            return int(error.exit_code)
-        raise
+    except TyperException as error:
+        sys.stderr.write(f"error: {error.format_message()}\n hint: see gorilla-rag --help\n")
+        return error.exit_code
     if result == INTERRUPTED:
         sys.stderr.write("interrupted; nothing was changed\n")
     return result if isinstance(result, int) else 0
