@@ -436,12 +436,12 @@ from pathlib import Path
 import numpy as np
 from gorilla_rag.files import write_array
 from gorilla_rag.index import bm25, dense
-from tests.test_index_search import ToyEncoder
+
 
 what, work = sys.argv[1], Path(sys.argv[2])
 dense.ANN_CHOICES = ((5, "HNSW32,Flat"),)
 vectors = np.random.default_rng(3).standard_normal((40, 16)).astype(np.float32)
-texts = [f"task {n} of {n % 3}" for n in range(300)]
+words = [f"task {n} of {n % 3}".split() for n in range(300)]
 
 def write(folder):
     folder.mkdir()
@@ -450,7 +450,7 @@ def write(folder):
     elif what == "ann":
         dense.write_ann(vectors, folder / "ann")
     else:
-        bm25.write(folder, [text.split() for text in texts])
+        bm25.write(folder, words)
     return {path.name: path.stat().st_size for path in folder.iterdir()}
 
 child = os.fork()
@@ -459,7 +459,8 @@ if not child:
     os._exit(0)
 os.waitpid(child, 0)
 whole = json.loads((work / "sizes").read_text())
-for limit in range(0, max(whole.values()) + 100, 97):
+step = 1 + max(whole.values()) // 50
+for limit in range(0, max(whole.values()) + 2 * step, step):
     child = os.fork()
     if not child:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
