@@ -121,3 +121,19 @@ class ExtraMissing(GorillaError):
     """An optional package is needed for what was asked."""
 
     exit_code = 13
+
+
+class BenchmarkError(GorillaError):
+    """A file of questions or answers that can't be used.
+
+    Attributes:
+        file: the file's path as given.
+        line: 1-based line; 0 when the whole file is meant.
+    """
+
+    exit_code = 14
+
+    def __init__(self, reason: str, *, file: str, line: int, hint: str) -> None:
+        super().__init__(f"{file}:{line}: {reason}" if line else f"{file}: {reason}", hint=hint)
+        self.file = file
+        self.line = line

@@ -1,0 +1,1 @@
+"""Benchmarks, metrics, and modes side by side."""

@@ -1,0 +1,135 @@
+"""APIBench as published (arXiv 2305.15334): documents, evaluation questions, and answers in Gorilla's format.
+
+A folder holds `api/{hub}_api.jsonl` and `apibench/{hub}_eval.json`, as in Gorilla's repository under `data/`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from gorilla_rag.errors import BenchmarkError, UsageError
+from gorilla_rag.evaluate.benchmark import Benchmark, Question
+from gorilla_rag.evaluate.metrics.gorilla_ast import GorillaScorer, Hub
+from gorilla_rag.sources import apibench
+
+NAMES: dict[str, Hub] = {
+    "apibench/torchhub": "torchhub",
+    "apibench/huggingface": "huggingface",
+    "apibench/tensorflowhub": "tensorflowhub",
+}
+_QUESTIONS: dict[Hub, str] = {"torchhub": "torchhub", "huggingface": "huggingface", "tensorflowhub": "tensorflow"}
+_WHERE = "it is in data/ of github.com/ShishirPatil/gorilla; --data names the folder that holds api/ and apibench/"
+_MARKED = re.compile(r"#+ *Instruction *:(.*?)(?:#+ *Output|<<<domain|$)", re.DOTALL)
+_QUOTED = re.compile(r"['\"]Instruction['\"]: ?['\"]?(.*?)['\"]?, ['\"]Output", re.DOTALL)
+
+
+def load(name: str, folder: str | Path) -> Benchmark:
+    """One hub's questions over its documents.
+
+    Args:
+        name: one of `NAMES`.
+        folder: holds `api/` and `apibench/`.
+
+    Raises:
+        UsageError: an unknown name.
+        BenchmarkError: a file that is missing, or a line that isn't what it should be.
+        ExtraMissing: tree-sitter isn't installed.
+    """
+    if name not in NAMES:
+        raise UsageError(f"benchmark {name!r}", hint=f"use one of {', '.join(NAMES)}")
+    hub = NAMES[name]
+    api, asked = files(hub, Path(folder))
+    docs = apibench.read([api]).docs
+    records = [record for _, record in read_lines(asked)]
+    questions = tuple(_question(asked, number, record) for number, record in enumerate(records, start=1))
+    return Benchmark(
+        name=name,
+        questions=questions,
+        docs=docs,
+        hashes={file.name: sha256(file) for file in (api, asked)},
+        scorer=GorillaScorer(
+            hub,
+            [(str(record["api_call"]), str(record["domain"])) for _, record in read_lines(api)],
+            [str(record["api_data"]["domain"]) for record in records],
+        ),
+        notes=(
+            "Oracle is the question's own api_data record, whether the index holds it or not.",
+            "Hugging Face's documents lack 77 of the 911 questions' calls as written (trimmed arguments)."
+            if hub == "huggingface"
+            else "Every question's call is documented.",
+        ),
+    )
+
+
+def files(hub: Hub, folder: Path) -> tuple[Path, Path]:
+    """The documents' and the questions' file.
+
+    Raises:
+        BenchmarkError: one is missing; names it and says where it comes from.
+    """
+    found = folder / "api" / f"{hub}_api.jsonl", folder / "apibench" / f"{_QUESTIONS[hub]}_eval.json"
+    for file in found:
+        if not file.is_file():
+            raise BenchmarkError("no such file", file=str(file), line=0, hint=_WHERE)
+    return found
+
+
+def read_lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Every object of a JSON Lines file, with its line from 1.
+
+    Raises:
+        BenchmarkError: a file that can't be read, or a line that isn't a JSON object.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BenchmarkError(f"can't be read: {error}", file=str(file), line=0, hint="check the path") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise BenchmarkError(f"not JSON: {error}", file=str(file), line=number, hint="mend the line") from error
+        if not isinstance(found, dict):
+            kind = type(found).__name__
+            raise BenchmarkError(f"expected an object, found {kind}", file=str(file), line=number, hint="mend the line")
+        yield number, found
+
+
+def sha256(file: Path) -> str:
+    """SHA-256 of a file."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _question(file: Path, number: int, record: dict[str, Any]) -> Question:
+    """An evaluation record; its question stands inside its training text, `code`."""
+    data, code = record.get("api_data"), record.get("code")
+    if not isinstance(data, dict) or not isinstance(code, str) or not (found := _asked(code)):
+        reason = "expected `code` with an instruction in it and `api_data`"
+        raise BenchmarkError(reason, file=str(file), line=number, hint="use the file as published")
+    try:
+        made = apibench.document(data)
+    except UsageError as error:
+        raise BenchmarkError(error.message, file=str(file), line=number, hint=error.hint) from error
+    document = replace(made, id=f"oracle:{number}")
+    return Question(
+        id=str(number),
+        text=found,
+        document=document,
+        relevant=frozenset({document.call_key}),
+        expected=document.call,
+        number=number,
+    )
+
+
+def _asked(code: str) -> str:
+    found = _MARKED.search(code) or _QUOTED.search(code)
+    return found.group(1).strip() if found else ""

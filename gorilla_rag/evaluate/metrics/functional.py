@@ -1,0 +1,17 @@
+"""Functional correctness (model card, metric 6): the right tool, with every required argument present.
+
+Required are those that the document's schema says, else all that the documented call gives; their values don't matter.
+"""
+
+from gorilla_rag.evaluate.metrics.structured import arguments, wanted, written
+from gorilla_rag.evaluate.outcome import Case
+
+
+def score(case: Case) -> float:
+    """1 or 0."""
+    found, expected = written(case), wanted(case)
+    if found is None or found.get("tool_name") != expected["tool_name"]:
+        return 0.0
+    schema = case.question.document.parameters
+    required = schema.get("required", ()) if schema.get("properties") else arguments(expected)
+    return float(set(required) <= set(arguments(found)))
