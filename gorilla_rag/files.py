@@ -48,6 +48,25 @@ def write_array(path: Path, array: npt.NDArray[Any]) -> None:
         file.write(np.ascontiguousarray(array).data)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file so that it is the old one or the new one, never half; makes its folder.
+
+    Raises:
+        StorageFull: the disk took no more.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    with storage_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with partial.open("w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
 def fsync(path: Path) -> None:
     """Forces a file or folder to the disk."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -70,7 +70,7 @@ class Ask:
         constrain: what the model may write: calls of the found documents (`docs`), any documented call
             (`catalogue`), or anything (`none`). `none` in zero-shot, else `docs`.
         threshold: refuse when the confidence is lower.
-        oracle: the right document, for mode `oracle`.
+        oracle: the documents given, for mode `oracle`: the right one, or it among others, in the order of showing.
         fields: `call` leaves the explanation out.
     """
 
@@ -81,7 +81,7 @@ class Ask:
     chooser: Chooser = "retriever"
     constrain: Constrain | None = None
     threshold: float = 0.0
-    oracle: ApiDoc | None = None
+    oracle: ApiDoc | Sequence[ApiDoc] | None = None
     fields: Fields = "all"
 
     def checked(self) -> Ask:
@@ -99,11 +99,18 @@ class Ask:
             raise UsageError(f"k is {self.k}", hint=f"ask for 1 to {len(LABELS)} candidates")
         if not 0 <= self.threshold <= 1:
             raise UsageError(f"threshold is {self.threshold}", hint="use a probability, 0 to 1")
-        if (self.mode == "oracle") != (self.oracle is not None):
-            raise UsageError(f"mode {self.mode!r} with oracle={self.oracle and self.oracle.id!r}", hint="give both")
+        if (self.mode == "oracle") != bool(self.given):
+            raise UsageError(f"mode {self.mode!r} with oracle={[doc.id for doc in self.given]}", hint="give both")
+        if len(self.given) > len(LABELS):
+            raise UsageError(f"{len(self.given)} documents given", hint=f"give 1 to {len(LABELS)}")
         if self.mode == "zero-shot" and constrain == "docs":
             raise UsageError("zero-shot has no documents to be held to", hint="use constrain='none' or 'catalogue'")
         return replace(self, constrain=constrain)
+
+    @property
+    def given(self) -> tuple[ApiDoc, ...]:
+        """The documents of `oracle`."""
+        return (self.oracle,) if isinstance(self.oracle, ApiDoc) else tuple(self.oracle or ())
 
 
 class Gorilla:
@@ -231,8 +238,9 @@ class Gorilla:
             yield from self._free(answer, candidates, ask, clock)
 
     def _candidates(self, question: str, ask: Ask) -> list[Candidate]:
-        if ask.oracle is not None:
-            return [Candidate((Hit(ask.oracle, 1.0, 1, {"oracle": (1, 1.0)}),))]
+        if ask.mode == "oracle":
+            shown = enumerate(ask.given, start=1)
+            return [Candidate((Hit(doc, 1.0, rank, {"oracle": (rank, 1.0)}),)) for rank, doc in shown]
         if ask.mode not in RETRIEVALS:
             return []
         return self.index.candidates(question, mode=ask.mode, k=ask.k, filters=ask.filters, weights=ask.weights)
@@ -278,7 +286,7 @@ class Gorilla:
         """A call from anywhere in the catalogue, or from nowhere but the model."""
         writer = Writer(lambda: self.generator, answer.question)
         catalogue = self.index.store.catalogue() if ask.constrain == "catalogue" else None
-        draft, reason = writer.recall(candidates, catalogue)
+        draft, reason = writer.recall(candidates, catalogue, call_only=ask.fields == "call")
         clock.mark("recall")
         if draft is None:
             yield Event("answer", replace(answer, reason=reason, tokens=writer.tokens))

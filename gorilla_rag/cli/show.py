@@ -14,6 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 from gorilla_rag.errors import UsageError
 
 NO_ANSWER = 20
+BELOW = 21
 
 
 def console() -> Console:

@@ -34,6 +34,7 @@ class Question:
         relevant: keys of the documented calls that are right.
         expected: the right call with the right values.
         number: from 1, where the benchmark's file has it.
+        grades: of the documented calls that were judged by reading, by key; empty for most questions.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Question:
     relevant: frozenset[str]
     expected: Call
     number: int = 0
+    grades: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def gold(self) -> str:

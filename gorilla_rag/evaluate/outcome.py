@@ -6,13 +6,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from gorilla_rag.answer import Answer
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.call import Call, parse_or_raw
 from gorilla_rag.evaluate.benchmark import Question
 from gorilla_rag.evaluate.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from gorilla_rag.evaluate.metrics.gorilla_ast import GorillaScorer
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ class Case:
     question: Question
     outcome: Outcome
     catalogue: Catalogue
+    scorer: GorillaScorer | None = None
 
     @property
     def answered(self) -> bool:
@@ -99,6 +103,11 @@ class Case:
     def matches(self) -> bool:
         """Whether it is a right one."""
         return self.named in self.question.relevant
+
+    @cached_property
+    def gorilla(self) -> str | None:
+        """What Gorilla's own scoring makes of it; `None` where the benchmark has none."""
+        return self.scorer.judge(self.outcome.text, self.question.number) if self.scorer else None
 
     @cached_property
     def rank(self) -> int | None:

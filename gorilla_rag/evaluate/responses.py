@@ -1,8 +1,8 @@
-"""Answers that others gave, in Gorilla's format: JSON Lines of `{question_id, text}`, as outcomes to be scored.
+r"""Answers that others gave, in Gorilla's format: JSON Lines of `{question_id, text}`, as outcomes to be scored.
 
 The text is scored as it stands by Gorilla's own metric. For every other metric its call is read: from the `api_call`
 field where there is one, else from anywhere. Nothing is mended but the escapes that the published files were written
-with: a backslash before a quote is taken away, a written-out `\\n` is a line's end.
+with: a backslash before a quote is taken away, a written-out `\n` is a line's end.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def load(file: str | Path, benchmark: Benchmark) -> list[Outcome]:
             raise BenchmarkError(reason, file=str(path), line=line, hint="keep one answer a question")
         if not 1 <= number <= benchmark.size:
             reason = f"question {number}, but {benchmark.name} has questions 1 to {benchmark.size}"
-            raise BenchmarkError(reason, file=str(path), line=line, hint="use the answers to this benchmark's questions")
+            raise BenchmarkError(
+                reason, file=str(path), line=line, hint="use the answers to this benchmark's questions"
+            )
         found[number] = _outcome(known.get(number, ""), text)
     if not found:
         raise BenchmarkError("no answers", file=str(path), line=0, hint="use Gorilla's format of responses")
@@ -53,7 +55,7 @@ def load(file: str | Path, benchmark: Benchmark) -> list[Outcome]:
 
 
 def call_in(text: str) -> Call | None:
-    """The call that an answer gives, or `None`: the first of its `api_call` field, else the first with a string in it."""
+    """The call that an answer gives, or `None`: the first in its `api_call` field, else the first with a string."""
     readable = re.sub(r"\\+(['\"])", r"\1", text).replace("\\n", "\n")
     parts = readable.split("api_call")
     if len(parts) > 1:
@@ -69,7 +71,8 @@ def _outcome(question: str, text: str) -> Outcome:
 
 def _calls(text: str) -> Iterator[Call]:
     """The calls in a text that may be prose, outermost first: from each name before a bracket to a bracket that makes
-    it Python."""
+    it Python.
+    """
     for match in _CALL.finditer(text):
         ends = [place.end() for place in re.finditer(r"\)", text[match.end() :])][:_MOST_BRACKETS]
         for end in ends:

@@ -25,6 +25,7 @@ class Generator(Protocol):
 
     Attributes:
         id: the model's name.
+        sha256: of its weights; empty where they are out of reach.
         context: how many tokens a prompt and its completion may have together.
         joint_weight: weight of its label's log-probability when it chooses together with the retriever.
     """
@@ -32,6 +33,11 @@ class Generator(Protocol):
     @property
     def id(self) -> str:
         """The model's name."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Of the weights; empty where they are out of reach."""
         ...
 
     @property
@@ -63,7 +69,7 @@ class Generator(Protocol):
         max_tokens: int,
         reuse: bool = True,
     ) -> Iterator[str | Usage]:
-        """Continues `prefill` at temperature 0: pieces of text, then the usage.
+        """Continues `prefill` at temperature 0: pieces of text, and the usage so far; last the whole usage.
 
         Args:
             messages: the conversation.

@@ -26,6 +26,7 @@ from gorilla_rag.models import registry
 
 CONTEXT = 2048
 _TOP = 200
+_STREAMING = {"stream": True, "timings_per_token": True}
 # Greedy; DRY keeps a small model from writing the same few words for ever.
 _SAMPLING = {"temperature": 0.0, "dry_multiplier": 0.8, "dry_allowed_length": 4, "dry_penalty_last_n": 64}
 _WORKING = "report this with the question"
@@ -50,6 +51,8 @@ class LlamaCppGenerator:
 
     def __init__(self, model: str = registry.GENERATOR, *, context: int = CONTEXT, threads: int | None = None) -> None:
         self.id, self.context = model, context
+        found = registry.spec(model)
+        self.sha256 = found.sha256[found.weights]
         self._key = secrets.token_urlsafe(24)
         self._server = _server(registry.weights(model), context, threads or os.cpu_count() or 1, self._key)
         self.count_tokens = lru_cache(maxsize=8192)(self._count_tokens)
@@ -86,7 +89,7 @@ class LlamaCppGenerator:
         max_tokens: int,
         reuse: bool = True,
     ) -> Iterator[str | Usage]:
-        """Continues `prefill` at temperature 0: pieces of text, then the usage."""
+        """Continues `prefill` at temperature 0: pieces of text, each with the usage so far."""
         if grammar is not None:
             check_grammar(grammar)
         request = self._request(messages, prefill, max_tokens=max_tokens, reuse=reuse)
@@ -95,7 +98,7 @@ class LlamaCppGenerator:
 
     def _request(self, messages: Sequence[Message], prefill: str, *, max_tokens: int, reuse: bool) -> dict[str, Any]:
         prompt = self._rendered(json.dumps(list(messages))) + prefill
-        return {"prompt": prompt, "n_predict": max_tokens, "cache_prompt": reuse, "stream": True} | _SAMPLING
+        return {"prompt": prompt, "n_predict": max_tokens, "cache_prompt": reuse} | _SAMPLING | _STREAMING
 
     def _render(self, messages: str) -> str:
         """The conversation in the model's own template, up to where its turn begins."""

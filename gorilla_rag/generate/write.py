@@ -7,7 +7,10 @@ schema before anything of it is used.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Generator as Pieces
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +24,7 @@ from gorilla_rag.validate import schema_errors
 
 _ARGUMENT_TOKENS = 400
 _RECALL_TOKENS = 160
+_STRING = re.compile(r'(?:[^"\\]|\\.)*"', re.DOTALL)
 _HINT = "ask again with another model, or report this with the question"
 
 
@@ -105,12 +109,15 @@ class Writer:
         if errors := schema_errors(_json(begun + written), schema.draft_schema(choice, json.loads(self._arguments))):
             raise GenerationFailed(f"the draft breaks its schema: {errors[0]}", hint=_HINT)
 
-    def recall(self, candidates: Sequence[Candidate], catalogue: Mapping[str, str] | None) -> tuple[Draft | None, str]:
+    def recall(
+        self, candidates: Sequence[Candidate], catalogue: Mapping[str, str] | None, *, call_only: bool = False
+    ) -> tuple[Draft | None, str]:
         """A call that isn't held to the found documents: any of the catalogue, or whatever the model writes.
 
         Args:
             candidates: documents to show, if any.
             catalogue: the calls that may be written; `None` for anything.
+            call_only: stop when the call is written.
 
         Returns:
             The draft, or `None` and why there is none.
@@ -120,7 +127,13 @@ class Writer:
         grammar = schema.choice_grammar(list(catalogue)) if catalogue is not None else None
         if catalogue is not None and not catalogue:
             return None, "the index is empty"
-        written = "".join(self._written(messages, prompt.RECALL_PREFILL, grammar, _RECALL_TOKENS))
+        written = ""
+        with closing(self._written(messages, prompt.RECALL_PREFILL, grammar, _RECALL_TOKENS)) as pieces:
+            for piece in pieces:
+                written += piece
+                if call_only and (finished := _STRING.match(written)):
+                    written = finished.group() + ("" if grammar else "}")
+                    break
         text = prompt.RECALL_PREFILL + written + ("}" if grammar else "")
         try:
             found, _ = json.JSONDecoder().raw_decode(text)
@@ -131,13 +144,20 @@ class Writer:
             return None, "the model wrote no api_call"
         return Draft(call, {}, str(found.get("explanation", ""))), ""
 
-    def _written(self, messages: Sequence[Message], begun: str, grammar: str | None, limit: int) -> Iterator[str]:
+    def _written(
+        self, messages: Sequence[Message], begun: str, grammar: str | None, limit: int
+    ) -> Pieces[str, None, None]:
+        """The model's text in pieces; what it took is counted also when the reader leaves early."""
+        usage = Usage(0, 0, 0, "")
         stream = self._generator().stream(messages, begun, grammar=grammar, max_tokens=limit, reuse=self._begun())
-        for item in stream:
-            if isinstance(item, Usage):
-                self._count(item)
-            else:
-                yield item
+        try:
+            for item in stream:
+                if isinstance(item, Usage):
+                    usage = item
+                else:
+                    yield item
+        finally:
+            self._count(usage)
 
     def _begun(self) -> bool:
         """Whether this question has been put to the model before: the first step of each starts afresh."""

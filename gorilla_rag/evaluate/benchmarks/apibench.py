@@ -15,6 +15,7 @@ from typing import Any
 
 from gorilla_rag.errors import BenchmarkError, UsageError
 from gorilla_rag.evaluate.benchmark import Benchmark, Question
+from gorilla_rag.evaluate.judgements import judgements
 from gorilla_rag.evaluate.metrics.gorilla_ast import GorillaScorer, Hub
 from gorilla_rag.sources import apibench
 
@@ -47,7 +48,15 @@ def load(name: str, folder: str | Path) -> Benchmark:
     api, asked = files(hub, Path(folder))
     docs = apibench.read([api]).docs
     records = [record for _, record in read_lines(asked)]
-    questions = tuple(_question(asked, number, record) for number, record in enumerate(records, start=1))
+    key_of = {doc.id: doc.call_key for doc in docs}
+    grades = {
+        question: {key_of[doc]: grade for doc, grade in found.items() if doc in key_of}
+        for question, found in judgements(name).items()
+    }
+    questions = tuple(
+        replace(_question(asked, number, record), grades=grades.get(str(number), {}))
+        for number, record in enumerate(records, start=1)
+    )
     return Benchmark(
         name=name,
         questions=questions,

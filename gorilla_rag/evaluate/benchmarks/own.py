@@ -1,4 +1,4 @@
-"""A user's own questions: JSON Lines of `{question, api_call}` or `{question, relevant_ids}`, over an index's documents.
+"""A user's own questions over an index: JSON Lines of `{question, api_call}` or `{question, relevant_ids}`.
 
 `api_call` is the right call with the right values; the documented call that it names becomes the label. `relevant_ids`
 are ids of documents, the first one being the label where they are of several calls. `id` is optional.

@@ -80,19 +80,20 @@ class GorillaScorer:
         return None
 
 
-def accuracy(case: Case, scorer: GorillaScorer) -> float:
-    """1 when Gorilla's script would count the answer as right, else 0."""
-    return float(scorer.judge(case.outcome.text, case.question.number) == "right")
+def accuracy(case: Case) -> float | None:
+    """1 when Gorilla's script would count the answer as right, else 0; `None` where there is no such script."""
+    return None if case.gorilla is None else float(case.gorilla == "right")
 
 
-def hallucination(case: Case, scorer: GorillaScorer) -> float:
+def hallucination(case: Case) -> float | None:
     """1 when Gorilla's script would count the answer as hallucinated, else 0; lower is better."""
-    return float(scorer.judge(case.outcome.text, case.question.number) == "hallucinated")
+    return None if case.gorilla is None else float(case.gorilla == "hallucinated")
 
 
 def _call_text(text: str, *, whole: bool) -> str | None:
     """What stands between the first `api_call` and the next `api_provider`: from two characters after the first colon
-    to the last closing bracket, or, without one, to the last but one character."""
+    to the last closing bracket, or, without one, to the last but one character.
+    """
     parts = text.split("api_call")
     if len(parts) == 1:
         return text if whole else None

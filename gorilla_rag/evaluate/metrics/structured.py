@@ -1,8 +1,8 @@
 """What the six structured-call metrics share: the JSON that was written, and the JSON that was wanted.
 
-The metrics are those of the "Llama 3.1 8B – Structured API Generation (LoRA adapter)" model card: exact match, tool-name
-accuracy, query preservation, arguments partial match, JSON validity and functional correctness, over objects of the
-form `{"query", "tool_name", "arguments"}`.
+The metrics are those of the model card "Llama 3.1 8B – Structured API Generation (LoRA adapter)": exact match,
+tool-name accuracy, query preservation, arguments partial match, JSON validity and functional correctness, over objects
+of the form `{"query", "tool_name", "arguments"}`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,59 @@
+"""What each retriever finds for every question: over distinct calls and over documents."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gorilla_rag.answer import Candidate
+from gorilla_rag.apidoc import ApiDoc
+from gorilla_rag.evaluate.benchmark import Question
+from gorilla_rag.index.index import RETRIEVALS, Index, Retrieval
+
+DEPTH = 100
+Tell = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """One retriever's ranking for one question, best first, at most `DEPTH` long.
+
+    Attributes:
+        calls: the best document of each distinct call.
+        documents: ids of documents.
+        seconds: of finding the calls.
+    """
+
+    calls: tuple[ApiDoc, ...]
+    documents: tuple[str, ...]
+    seconds: float
+
+
+Rankings = Mapping[Retrieval, Mapping[str, Ranking]]
+"""By retriever, then by question id."""
+
+
+def rank(index: Index, questions: Sequence[Question], tell: Tell) -> Rankings:
+    """Asks every retriever every question."""
+    found: dict[Retrieval, dict[str, Ranking]] = {name: {} for name in RETRIEVALS}
+    for done, question in enumerate(questions, start=1):
+        for name in RETRIEVALS:
+            begun = time.perf_counter()
+            calls: list[Candidate] = index.candidates(question.text, mode=name, k=DEPTH)
+            seconds = time.perf_counter() - begun
+            documents = index.search(question.text, mode=name, k=DEPTH, distinct=False)
+            found[name][question.id] = Ranking(
+                tuple(candidate.doc for candidate in calls), tuple(hit.doc.id for hit in documents), seconds
+            )
+        tell("retrieval", done, len(questions))
+    return found
+
+
+def among_wrong(question: Question, ranking: Ranking, count: int, seed: int) -> list[ApiDoc]:
+    """The question's own document among the `count` nearest documents of other calls, shuffled."""
+    wrong = [doc for doc in ranking.calls if doc.call_key not in question.relevant | {question.gold}][:count]
+    shown = [question.document, *wrong]
+    random.Random(f"{seed}:{question.id}").shuffle(shown)  # noqa: S311
+    return shown
