@@ -8,10 +8,22 @@ report = evaluate(Gorilla.from_docs(benchmark.docs), benchmark, fields="call", s
 report.plot("accuracy")
 """
 
+from gorilla_rag.evaluate import responses
 from gorilla_rag.evaluate.benchmark import Benchmark, Question, folds
 from gorilla_rag.evaluate.benchmarks import apibench, own
 from gorilla_rag.evaluate.compare import Comparison, compare
 from gorilla_rag.evaluate.report import Report
 from gorilla_rag.evaluate.run import evaluate
 
-__all__ = ["Benchmark", "Comparison", "Question", "Report", "apibench", "compare", "evaluate", "folds", "own"]
+__all__ = [
+    "Benchmark",
+    "Comparison",
+    "Question",
+    "Report",
+    "apibench",
+    "compare",
+    "evaluate",
+    "folds",
+    "own",
+    "responses",
+]

@@ -34,6 +34,7 @@ class Question:
         relevant: keys of the documented calls that are right.
         expected: the right call with the right values.
         number: from 1, where the benchmark's file has it.
+        label_domain: what the label's own text calls its domain; empty where it says none.
         grades: of the documented calls that were judged by reading, by key; empty for most questions.
     """
 
@@ -43,6 +44,7 @@ class Question:
     relevant: frozenset[str]
     expected: Call
     number: int = 0
+    label_domain: str = ""
     grades: Mapping[str, int] = field(default_factory=dict)
 
     @property

@@ -53,7 +53,8 @@ class Catalogue:
 
         It names a documented call when the function is the same and every literal of the documentation stands in its
         place, under its name, or (where the documentation has it by position) under a name of its own. Variables of
-        the documentation may have any value or be left out, and further arguments don't matter. Of several, the one
+        the documentation and parameters that have a schema may have any value or be left out, and further arguments
+        don't matter. Of several, the one
         with most documented literals. `also` are documents outside the catalogue.
         """
         patterns = [*self._by_function.get(_last_name(call), ()), *map(self._pattern, also)]
@@ -75,7 +76,9 @@ class Catalogue:
     def _pattern(self, doc: ApiDoc) -> _Pattern:
         key = doc.call_key
         if key not in self._patterns:
-            self._patterns[key] = _Pattern.of(key, doc.call, doc.parameter_names)
+            self._patterns[key] = _Pattern.of(
+                key, doc.call, doc.parameter_names, frozenset(doc.parameters.get("properties", ()))
+            )
         return self._patterns[key]
 
     @cached_property
@@ -96,9 +99,11 @@ class _Pattern:
     receiver: _Pattern | None
 
     @classmethod
-    def of(cls, key: str, call: Call, names: tuple[str, ...]) -> _Pattern:
+    def of(cls, key: str, call: Call, names: tuple[str, ...], settable: frozenset[str] = frozenset()) -> _Pattern:
+        """A call's pattern; `settable` are the parameters that a question may set, whatever the documentation has."""
         bound = dict(call.bind(names).arguments())
-        wanted = {name: _key(value) for name, value in bound.items() if not isinstance(value, Expr)}
+        fixed = {name: value for name, value in bound.items() if name not in settable and not isinstance(value, Expr)}
+        wanted = {name: _key(value) for name, value in fixed.items()}
         receiver = cls.of("", call.receiver, ()) if call.receiver else None
         return cls(key, call, names, wanted, frozenset(bound), frozenset(wanted.values()), receiver)
 

@@ -50,7 +50,8 @@ def compare(before: Report, after: Report, *, row: str | None = None, seed: int 
     """What changed from one report to another.
 
     Args:
-        before, after: of the same benchmark.
+        before: the one it is held against.
+        after: of the same benchmark.
         row: only this one.
         seed: of the test.
 

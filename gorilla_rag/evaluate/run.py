@@ -20,6 +20,7 @@ from gorilla_rag.evaluate.answering import answer_all
 from gorilla_rag.evaluate.baselines import baselines
 from gorilla_rag.evaluate.benchmark import Benchmark
 from gorilla_rag.evaluate.metrics import latency
+from gorilla_rag.evaluate.noise import noise
 from gorilla_rag.evaluate.outcome import Outcome
 from gorilla_rag.evaluate.rankings import Rankings, Tell, rank
 from gorilla_rag.evaluate.report import FORMAT, Report
@@ -108,7 +109,7 @@ def evaluate(
             settings = _settings(gorilla, benchmark, row, how, seed)
             store = OutcomeStore(folder, row.name, settings)
             made = answer_all(gorilla, row, asked.questions, rankings, store, how, seed, tell)
-            scored.append(_scored(row.name, "mode", asked, made))
+            scored.append(_scored(row.name, "mode", asked, made, ranked=row.mode in RETRIEVALS))
             peaks[row.name] = _peak_memory()
     scored += [_scored(name, "responses", asked, made) for name, made in given.items()]
     basic = baselines(asked, rankings, k=k, seed=seed)
@@ -136,6 +137,7 @@ def evaluate(
             },
             "rows": lines,
             "retrieval": retrieval_table(asked, rankings, grouped),
+            "noise": noise(asked),
             "questions": _questions(asked, scored, rankings),
             "timings": {
                 "seconds": time.perf_counter() - begun,
@@ -157,8 +159,8 @@ def evaluate(
     )
 
 
-def _scored(name: str, kind: Any, benchmark: Benchmark, outcomes: Sequence[Outcome]) -> Scored:
-    return Scored(name, kind, benchmark, {outcome.question: outcome for outcome in outcomes})
+def _scored(name: str, kind: Any, benchmark: Benchmark, outcomes: Sequence[Outcome], *, ranked: bool = False) -> Scored:
+    return Scored(name, kind, benchmark, {outcome.question: outcome for outcome in outcomes}, ranked)
 
 
 def _needs_model(row: Row, fields: str) -> bool:

@@ -27,14 +27,16 @@ class Scored:
     Attributes:
         name: of the row.
         kind: what made them.
-        cases: one for each question of the benchmark that has an outcome, in order.
-        values: each metric's value for each question of the benchmark, `None` where it has none.
+        benchmark: what was asked.
+        outcomes: by question; a question without one is left out.
+        ranked: whether candidates stand in a retriever's order, so that the first is its choice.
     """
 
     name: str
     kind: Kind
     benchmark: Benchmark
     outcomes: Mapping[str, Outcome]
+    ranked: bool = False
 
     @cached_property
     def cases(self) -> list[Case]:
@@ -65,7 +67,7 @@ def line(scored: Scored, grouped: Grouped) -> dict[str, Any]:
     cases = scored.cases
     answers = trusted(cases) if scored.kind == "mode" else []
     points = curve(answers)
-    found, chosen = calibration(answers), overrides(cases) if scored.kind == "mode" else None
+    found, chosen = calibration(answers), overrides(cases) if scored.ranked else None
     return {
         "name": scored.name,
         "kind": scored.kind,

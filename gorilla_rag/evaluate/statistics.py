@@ -6,7 +6,7 @@ Knows numbers alone. Every interval is at 95 %.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -89,6 +89,8 @@ class Grouped:
         sums, counts = self._by_group(apart)
         there = counts > 0
         means = sums[there] / counts[there]
+        if not means.any():  # none of so many groups moved: a share of at most `high` might, either way
+            difference = replace(difference, low=-difference.high)
         better, worse = sum(a > b for a, b in both), sum(a < b for a, b in both)
         return PairedTest(difference, sign_flip_test(means, seed=self._seed), better, worse)
 

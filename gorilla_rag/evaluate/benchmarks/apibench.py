@@ -15,7 +15,7 @@ from typing import Any
 
 from gorilla_rag.errors import BenchmarkError, UsageError
 from gorilla_rag.evaluate.benchmark import Benchmark, Question
-from gorilla_rag.evaluate.judgements import judgements
+from gorilla_rag.evaluate.judgements import Readings, judgements
 from gorilla_rag.evaluate.metrics.gorilla_ast import GorillaScorer, Hub
 from gorilla_rag.sources import apibench
 
@@ -27,6 +27,7 @@ NAMES: dict[str, Hub] = {
 _QUESTIONS: dict[Hub, str] = {"torchhub": "torchhub", "huggingface": "huggingface", "tensorflowhub": "tensorflow"}
 _WHERE = "it is in data/ of github.com/ShishirPatil/gorilla; --data names the folder that holds api/ and apibench/"
 _MARKED = re.compile(r"#+ *Instruction *:(.*?)(?:#+ *Output|<<<domain|$)", re.DOTALL)
+_DOMAIN = re.compile(r"domain['\">]*\s*:\s*(.*?)\s*(?:,\s*|\\n|\n|\s)+(?:['\"\\]*|<<<)api_call", re.DOTALL)
 _QUOTED = re.compile(r"['\"]Instruction['\"]: ?['\"]?(.*?)['\"]?, ['\"]Output", re.DOTALL)
 
 
@@ -49,10 +50,7 @@ def load(name: str, folder: str | Path) -> Benchmark:
     docs = apibench.read([api]).docs
     records = [record for _, record in read_lines(asked)]
     key_of = {doc.id: doc.call_key for doc in docs}
-    grades = {
-        question: {key_of[doc]: grade for doc, grade in found.items() if doc in key_of}
-        for question, found in judgements(name).items()
-    }
+    grades = {question: _by_call(found, key_of) for question, found in judgements(name).items()}
     questions = tuple(
         replace(_question(asked, number, record), grades=grades.get(str(number), {}))
         for number, record in enumerate(records, start=1)
@@ -136,7 +134,22 @@ def _question(file: Path, number: int, record: dict[str, Any]) -> Question:
         relevant=frozenset({document.call_key}),
         expected=document.call,
         number=number,
+        label_domain=_label_domain(code),
     )
+
+
+def _by_call(readings: Readings, key_of: dict[str, str]) -> dict[str, int]:
+    """Grades by documented call: of a document the lower reading, of documents of one call the highest."""
+    found: dict[str, int] = {}
+    for doc, pair in readings.items():
+        if doc in key_of:
+            found[key_of[doc]] = max(min(pair), found.get(key_of[doc], 0))
+    return found
+
+
+def _label_domain(code: str) -> str:
+    found = _DOMAIN.search(code)
+    return found.group(1).strip(" '\"\\,") if found else ""
 
 
 def _asked(code: str) -> str:
