@@ -37,11 +37,14 @@ class Catalogue:
         """The text in a documented call that tells it from the others, such as a model's id.
 
         The string among its arguments that stands in the fewest documented calls, of several the longest; of a call
-        without strings, its function.
+        without strings, its function (of a method chain, the first).
         """
-        strings = strings_in(doc.call)
+        strings = [text for text in strings_in(doc.call) if text.strip()]
         if not strings:
-            return doc.call.path or doc.api_call
+            first = doc.call
+            while first.receiver:
+                first = first.receiver
+            return first.function or doc.api_call
         return min(strings, key=lambda text: (self._calls_with.get(text, 0), -len(text), text))
 
     @cached_property
@@ -54,17 +57,21 @@ class Catalogue:
         It names a documented call when the function is the same and every literal of the documentation stands in its
         place, under its name, or (where the documentation has it by position) under a name of its own. Variables of
         the documentation and parameters that have a schema may have any value or be left out, and further arguments
-        don't matter. Of several, the one
-        with most documented literals. `also` are documents outside the catalogue.
+        don't matter. Of several, the one with most documented literals; of equal ones, the one that it equals, then one
+        of `also`, then the first. `also` are documents that needn't be in the catalogue.
         """
-        patterns = [*self._by_function.get(_last_name(call), ()), *map(self._pattern, also)]
+        patterns = [*map(self._pattern, also), *self._by_function.get(_last_name(call), ())]
         values = {_key(value) for _, value in call.arguments()}
-        best: tuple[int, str] | None = None
+        best: tuple[int, bool, bool] | None = None
+        named = None
         for pattern in patterns:
             matched = pattern.matched(call) if pattern.literals <= values else None
-            if matched is not None and (best is None or matched > best[0]):
-                best = matched, pattern.key
-        return best[1] if best else None
+            if matched is None:
+                continue
+            rank = matched, call.key(pattern.names) == pattern.key, call.key() == pattern.call.key()
+            if best is None or rank > best:
+                best, named = rank, pattern.key
+        return named
 
     @cached_property
     def _by_function(self) -> dict[str, list[_Pattern]]:
@@ -93,7 +100,7 @@ class _Pattern:
     key: str
     call: Call
     names: tuple[str, ...]
-    wanted: dict[str | int, str]
+    wanted: dict[str | int, Argument]
     known: frozenset[str | int]
     literals: frozenset[str]
     receiver: _Pattern | None
@@ -102,10 +109,10 @@ class _Pattern:
     def of(cls, key: str, call: Call, names: tuple[str, ...], settable: frozenset[str] = frozenset()) -> _Pattern:
         """A call's pattern; `settable` are the parameters that a question may set, whatever the documentation has."""
         bound = dict(call.bind(names).arguments())
-        fixed = {name: value for name, value in bound.items() if name not in settable and not isinstance(value, Expr)}
-        wanted = {name: _key(value) for name, value in fixed.items()}
+        wanted = {name: value for name, value in bound.items() if name not in settable and not _is_variable(value)}
+        literals = frozenset(_key(value) for value in wanted.values() if not isinstance(value, Call))
         receiver = cls.of("", call.receiver, ()) if call.receiver else None
-        return cls(key, call, names, wanted, frozenset(bound), frozenset(wanted.values()), receiver)
+        return cls(key, call, names, wanted, frozenset(bound), literals, receiver)
 
     def matched(self, call: Call) -> int | None:
         """How many literals `call` has of those wanted, all of them, or `None`."""
@@ -113,14 +120,15 @@ class _Pattern:
             return 0 if call.raw is not None and _text(call.raw) == _text(self.call.raw) else None
         if not same_function(call, self.call):
             return None
-        given = {name: _key(value) for name, value in call.bind(self.names).arguments()}
-        free = [value for name, value in given.items() if name not in self.known]
+        given = dict(call.bind(self.names).arguments())
+        free = [value for name, value in given.items() if isinstance(name, str) and name not in self.known]
         for name, value in self.wanted.items():
-            if given.get(name) == value:
+            if name in given and _fits(given[name], value):
                 continue
-            if not isinstance(name, int) or value not in free:
+            other = next((one for one in free if isinstance(name, int) and _fits(one, value)), None)
+            if other is None:
                 return None
-            free.remove(value)
+            free.remove(other)
         if self.receiver is None:
             return len(self.wanted)
         inner = self.receiver.matched(call.receiver) if call.receiver else None
@@ -128,9 +136,16 @@ class _Pattern:
 
 
 def same_function(one: Call, other: Call) -> bool:
-    """Whether the dotted names agree, as far as both are written out: `KMeans` is `sklearn.cluster.KMeans`."""
+    """Whether the dotted names agree, as far as both are written out: `KMeans` is `sklearn.cluster.KMeans`.
+
+    Of method chains, those of what the methods are called on have to agree too.
+    """
     if one.raw is not None or other.raw is not None:
-        return one == other
+        return one.raw is not None and other.raw is not None and _text(one.raw) == _text(other.raw)
+    if one.receiver and other.receiver:
+        return one.function == other.function and same_function(one.receiver, other.receiver)
+    if one.receiver or other.receiver:
+        return False
     a, b = one.function.split("."), other.function.split(".")
     shorter = min(len(a), len(b))
     return a[-shorter:] == b[-shorter:]
@@ -147,6 +162,18 @@ def strings_in(call: Call) -> list[str]:
         elif isinstance(value, Literal) and isinstance(value.value, str) and value.value:
             found.append(value.value)
     return found + (strings_in(call.receiver) if call.receiver else [])
+
+
+def _is_variable(value: Argument) -> bool:
+    """Whether an argument may have any value: an expression, unless it is a list or the like that holds texts."""
+    return isinstance(value, Expr) and not (value.source[0] in "[({" and any(mark in value.source for mark in "'\""))
+
+
+def _fits(given: Argument, wanted: Argument) -> bool:
+    """Whether an argument is the documented one; of a nested call, by its literals."""
+    if isinstance(wanted, Call):
+        return isinstance(given, Call) and _Pattern.of("", wanted, ()).matched(given) is not None
+    return _key(given) == _key(wanted)
 
 
 def _last_name(call: Call) -> str:

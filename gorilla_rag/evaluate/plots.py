@@ -82,7 +82,7 @@ _BRIEF = 0.001
 _SHORTEST = 1e-6
 _FEW = 0.1
 _LINE_STYLES = {"": "-", "model chooses": "--", "joint chooses": ":"}
-_MOST_TICKS = 24
+_MOST_TICKS = 22
 
 
 def draw(name: str, data: Data) -> Figure | None:
@@ -355,8 +355,8 @@ def _ranks(rows: Sequence[Data]) -> list[int | str]:
 
 def _rank_panel(axes: Axes, by_rank: Sequence[Data], ranks: Sequence[int | str]) -> None:
     counts = {one["rank"]: one["count"] for one in by_rank}
-    every = math.ceil(len(ranks) / _MOST_TICKS)
-    shown = [place for place, rank in enumerate(ranks) if place % every == 0 or isinstance(rank, str)]
+    every, last = math.ceil(len(ranks) / _MOST_TICKS), len(ranks) - 1
+    shown = [*range(0, last - every + 1, every), last]
     axes.set_xticks(shown, [f"{ranks[place]}\n{counts.get(ranks[place], 0)}" for place in shown])
     axes.set_xlim(-0.5, len(ranks) - 0.5)
     axes.set_ylim(-0.04, 1.04)
@@ -385,9 +385,9 @@ def _calibration(data: Data) -> Figure | None:
 
 def _reliability_panel(axes: Axes, bins: Sequence[Data], largest: int) -> None:
     axes.set_box_aspect(1)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_view_interval(-0.04, 1.04, ignore=True)
-        axis.set_ticks([0, 0.25, 0.5, 0.75, 1], labels=["0", "", "0.5", "", "1"])
+    axes.set(xlim=(-0.04, 1.04), ylim=(-0.04, 1.04))
+    for set_ticks in (axes.set_xticks, axes.set_yticks):
+        set_ticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
     axes.plot([0, 1], [0, 1], color=_GREY, linestyle="--", linewidth=1)
     confidence, accuracy = [one["confidence"] for one in bins], [one["accuracy"] for one in bins]
     axes.vlines(confidence, confidence, accuracy, color=_VERMILLION, linewidth=1)
@@ -415,15 +415,17 @@ def _risk_coverage(data: Data) -> Figure | None:
     rows = _of_modes(data, "risk_coverage")
     if not rows:
         return None
-    figure = _figure(data, "Accuracy when only the most confident answers are kept", 5.5)
+    labels = [f"{_wrapped(row['name'])}\nAURC {row['risk_coverage']['area']:.3f}" for row in rows]
+    height = 1.6 + sum(0.15 + 0.17 * (label.count("\n") + 1) for label in labels)
+    figure = _figure(data, "Accuracy when only the most confident answers are kept", max(height, 5.5))
     axes = figure.subplots()
     axes.set_xlim(0, 1.02)
     axes.set_ylim(-0.02, 1.02)
     axes.set_xlabel("coverage: share of the answers that are kept (under a tenth drawn faint)")
     axes.set_ylabel("share of the kept answers that are right")
-    for row, look in zip(rows, _looks(rows), strict=True):
+    for row, label, look in zip(rows, labels, _looks(rows), strict=True):
         _curve(axes, row["risk_coverage"]["curve"], look)
-        axes.plot([], [], **look, label=f"{_wrapped(row['name'])}\nAURC {row['risk_coverage']['area']:.3f}")
+        axes.plot([], [], **look, label=label)
     axes.legend(
         loc="upper left",
         bbox_to_anchor=(1.01, 1),

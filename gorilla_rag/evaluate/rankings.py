@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gorilla_rag.answer import Candidate
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.evaluate.benchmark import Question
 from gorilla_rag.index.index import RETRIEVALS, Index, Retrieval
@@ -23,7 +22,7 @@ class Ranking:
     Attributes:
         calls: the best document of each distinct call.
         documents: ids of documents.
-        seconds: of finding the calls.
+        seconds: of finding the calls, without reading their documents.
     """
 
     calls: tuple[ApiDoc, ...]
@@ -35,18 +34,17 @@ Rankings = Mapping[Retrieval, Mapping[str, Ranking]]
 """By retriever, then by question id."""
 
 
-def rank(index: Index, questions: Sequence[Question], tell: Tell) -> Rankings:
-    """Asks every retriever every question."""
+def rank(index: Index, questions: Sequence[Question], docs: Sequence[ApiDoc], tell: Tell) -> Rankings:
+    """Asks every retriever every question; `docs` are the index's documents."""
+    by_id = {doc.id: doc for doc in docs}
     found: dict[Retrieval, dict[str, Ranking]] = {name: {} for name in RETRIEVALS}
     for done, question in enumerate(questions, start=1):
         for name in RETRIEVALS:
             begun = time.perf_counter()
-            calls: list[Candidate] = index.candidates(question.text, mode=name, k=DEPTH)
+            calls = index.ids(question.text, mode=name, k=DEPTH)
             seconds = time.perf_counter() - begun
-            documents = index.search(question.text, mode=name, k=DEPTH, distinct=False)
-            found[name][question.id] = Ranking(
-                tuple(candidate.doc for candidate in calls), tuple(hit.doc.id for hit in documents), seconds
-            )
+            documents = index.ids(question.text, mode=name, k=DEPTH, distinct=False)
+            found[name][question.id] = Ranking(tuple(by_id[one] for one in calls), tuple(documents), seconds)
         tell("retrieval", done, len(questions))
     return found
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from gorilla_rag.call import Call, parse_call
@@ -19,6 +20,7 @@ from gorilla_rag.evaluate.catalogue import strings_in
 from gorilla_rag.evaluate.outcome import Outcome
 
 _CALL = re.compile(r"(?<![\w.])[A-Za-z_][\w.]*\(")
+_CLOSING = re.compile(r"\)")
 _MOST_BRACKETS = 12
 
 
@@ -37,7 +39,7 @@ def load(file: str | Path, benchmark: Benchmark) -> list[Outcome]:
     found: dict[int, Outcome] = {}
     for line, record in read_lines(path):
         number, text = record.get("question_id"), record.get("text")
-        if not isinstance(number, int) or not isinstance(text, str):
+        if not isinstance(number, int) or isinstance(number, bool) or not isinstance(text, str):
             reason = "expected question_id, a number, and text"
             raise BenchmarkError(reason, file=str(path), line=line, hint="use Gorilla's format of responses")
         if number in found:
@@ -74,10 +76,9 @@ def _calls(text: str) -> Iterator[Call]:
     it Python.
     """
     for match in _CALL.finditer(text):
-        ends = [place.end() for place in re.finditer(r"\)", text[match.end() :])][:_MOST_BRACKETS]
-        for end in ends:
+        for bracket in islice(_CLOSING.finditer(text, match.end()), _MOST_BRACKETS):
             try:
-                yield parse_call(text[match.start() : match.end() + end])
+                yield parse_call(text[match.start() : bracket.end()])
             except CallSyntaxError:
                 continue
             break

@@ -51,13 +51,13 @@ def rows(modes: Sequence[str], choosers: Sequence[str]) -> list[Row]:
     """
     if not modes or not choosers:
         raise UsageError("no modes or no choosers", hint=f"name some of {', '.join(MODES)}")
+    for chooser in choosers:
+        one_of(chooser, CHOOSERS, "chooser")
     made: list[Row] = []
     for mode in modes:
         one_of(mode, MODES, "mode")
         if mode in RETRIEVALS:
-            for chooser in choosers:
-                one_of(chooser, CHOOSERS, "chooser")
-                made.append(Row(mode, chooser))  # type: ignore[arg-type]
+            made += [Row(mode, chooser) for chooser in choosers]  # type: ignore[arg-type]
         elif mode == "oracle":
             made += [Row("oracle"), Row("oracle", "model", NEGATIVES)]
         else:

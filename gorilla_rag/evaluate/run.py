@@ -98,7 +98,7 @@ def evaluate(
     tell = tell or _silent
     asked = benchmark.sample(sample) if sample else benchmark
     given = {name: others.load(file, asked) for name, file in (responses or {}).items()}
-    rankings = rank(gorilla.index, asked.questions, tell)
+    rankings = rank(gorilla.index, asked.questions, benchmark.docs, tell)
     found = [] if fields == "retrieval" else rows(modes, choosers)
     how: dict[str, Any] = {"k": k, "threshold": threshold, "fields": fields}
     scored: list[Scored] = []

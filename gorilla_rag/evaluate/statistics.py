@@ -162,8 +162,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _estimate(means: Numbers, value: float, drawn: Numbers, count: int) -> Estimate:
-    if np.all(means == means[0]) and means[0] in (0.0, 1.0):
-        low, high = _exact(int(means[0]) * len(means), len(means))
+    if np.all(means == means[0]) and means[0] in (-1.0, 0.0, 1.0):
+        low, high = _exact(int(abs(means[0])) * len(means), len(means))
+        low, high = (-high, -low) if means[0] < 0 else (low, high)
     else:
         low, high = (float(bound) for bound in np.quantile(drawn, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]))
     return Estimate(value, low, high, count)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gorilla_rag.errors import BenchmarkError
 from gorilla_rag.evaluate.outcome import Outcome
 from gorilla_rag.files import storage_errors
 
@@ -26,6 +27,7 @@ class OutcomeStore:
 
     Raises:
         StorageFull: the disk takes no more.
+        BenchmarkError: a line in the middle is damaged.
     """
 
     def __init__(self, folder: Path, name: str, settings: Mapping[str, Any]) -> None:
@@ -40,10 +42,16 @@ class OutcomeStore:
     def add(self, outcome: Outcome) -> None:
         """Appends an outcome; it is on disk when this returns."""
         line = json.dumps(outcome.to_dict(), ensure_ascii=False) + "\n"
-        with storage_errors(self.path), self.path.open("ab") as file:
-            file.write(line.encode("utf-8", "backslashreplace"))
-            file.flush()
-            os.fsync(file.fileno())
+        left = memoryview(line.encode("utf-8", "backslashreplace"))
+        with storage_errors(self.path), self.path.open("ab", buffering=0) as file:
+            size = file.tell()
+            try:
+                while left:
+                    left = left[file.write(left) :]
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(size)
+                raise
         self.outcomes[outcome.question] = outcome
 
     def _read(self) -> dict[str, Outcome]:
@@ -52,6 +60,12 @@ class OutcomeStore:
         if cut:
             with self.path.open("r+b") as file:
                 file.truncate(len(whole) + 1 if whole else 0)
-        lines = [json.loads(line) for line in whole.split(b"\n") if line]
-        found = [Outcome.from_dict(line) for line in lines]
+        found = [self._outcome(number, line) for number, line in enumerate(whole.split(b"\n"), start=1) if line]
         return {outcome.question: outcome for outcome in found if not outcome.error}
+
+    def _outcome(self, number: int, line: bytes) -> Outcome:
+        try:
+            return Outcome.from_dict(json.loads(line))
+        except (ValueError, TypeError, KeyError) as error:
+            hint = "take the line out, or remove the file: its questions are then asked again"
+            raise BenchmarkError(f"damaged: {error!r}", file=str(self.path), line=number, hint=hint) from error

@@ -127,6 +127,11 @@ class Index:
         """
         return self._search(question, mode, k, filters or {}, weights, distinct=distinct)
 
+    def ids(self, question: str, *, mode: Retrieval = "hybrid", k: int = 5, distinct: bool = True) -> list[str]:
+        """Ids of the documents that `search` finds, best first, without reading the documents. Raises what it does."""
+        ordered, rankings = self._ranked(question, mode, k, {}, None, distinct=distinct)
+        return [self.store.ids[position] for position, _ in _places(ordered, rankings)]
+
     def _search(
         self,
         question: str,
@@ -137,6 +142,23 @@ class Index:
         *,
         distinct: bool,
     ) -> list[Hit]:
+        ordered, rankings = self._ranked(question, mode, k, filters, weights, distinct=distinct)
+        places = _places(ordered, rankings)
+        docs = self.store.documents([position for position, _ in places])
+        rows = zip(docs, ordered, places, strict=True)
+        return [Hit(doc, score, rank, found) for rank, (doc, (_, score), (_, found)) in enumerate(rows, start=1)]
+
+    def _ranked(
+        self,
+        question: str,
+        mode: Retrieval,
+        k: int,
+        filters: Filters,
+        weights: Mapping[str, float] | None,
+        *,
+        distinct: bool,
+    ) -> tuple[Sequence[tuple[int, float]], Mapping[str, Ranking]]:
+        """The items found, each with its score, best first; and each retriever's ranking."""
         one_of(mode, RETRIEVALS, "mode")
         text = query_text(question)
         if not text:
@@ -153,7 +175,7 @@ class Index:
             rankings = {name: ranking for name, ranking in rankings.items() if (weights or {}).get(name, 1)}
         else:
             ordered = list(zip(rankings[mode].items, rankings[mode].scores, strict=True))[:k]
-        return self._hits(ordered, rankings)
+        return ordered, rankings
 
     def _ranking(
         self, name: str, text: str, wanted: int, allowed: npt.NDArray[np.bool_] | None, distinct: bool
@@ -203,18 +225,22 @@ class Index:
 
     _last: tuple[str, npt.NDArray[np.float32]] = ("", np.empty(0, dtype=np.float32))
 
-    def _hits(self, ordered: Sequence[tuple[int, float]], rankings: Mapping[str, Ranking]) -> list[Hit]:
-        """The document that stands for each item: the one its best-ranking retriever put first."""
-        places = {name: {item: rank for rank, item in enumerate(r.items)} for name, r in rankings.items()}
-        positions, found = [], []
-        for item, _ in ordered:
-            at = {name: place[item] for name, place in places.items() if item in place}
-            best = min(at, key=lambda name: (at[name], name))
-            positions.append(rankings[best].positions[at[best]])
-            found.append({name: (rank + 1, rankings[name].scores[rank]) for name, rank in at.items()})
-        docs = self.store.documents(positions)
-        rows = zip(docs, ordered, found, strict=True)
-        return [Hit(doc, score, rank, names) for rank, (doc, (_, score), names) in enumerate(rows, start=1)]
+
+def _places(
+    ordered: Sequence[tuple[int, float]], rankings: Mapping[str, Ranking]
+) -> list[tuple[int, dict[str, tuple[int, float]]]]:
+    """Of each item, the position of its document, and each retriever's rank and score.
+
+    The document is the one that its best-ranking retriever put first.
+    """
+    places = {name: {item: rank for rank, item in enumerate(r.items)} for name, r in rankings.items()}
+    made = []
+    for item, _ in ordered:
+        at = {name: place[item] for name, place in places.items() if item in place}
+        best = min(at, key=lambda name: (at[name], name))
+        found = {name: (rank + 1, rankings[name].scores[rank]) for name, rank in at.items()}
+        made.append((rankings[best].positions[at[best]], found))
+    return made
 
 
 def check_layout(folder: Path, found: manifest.Manifest) -> None:

@@ -40,7 +40,8 @@ def load(name: str, folder: str | Path) -> Benchmark:
 
     Raises:
         UsageError: an unknown name.
-        BenchmarkError: a file that is missing, or a line that isn't what it should be.
+        BenchmarkError: a file that is missing, or a line of questions that isn't what it should be.
+        SourceError: a line of documents that isn't what it should be.
         ExtraMissing: tree-sitter isn't installed.
     """
     if name not in NAMES:
@@ -48,12 +49,12 @@ def load(name: str, folder: str | Path) -> Benchmark:
     hub = NAMES[name]
     api, asked = files(hub, Path(folder))
     docs = apibench.read([api]).docs
-    records = [record for _, record in read_lines(asked)]
+    records = list(read_lines(asked))
     key_of = {doc.id: doc.call_key for doc in docs}
     grades = {question: _by_call(found, key_of) for question, found in judgements(name).items()}
     questions = tuple(
-        replace(_question(asked, number, record), grades=grades.get(str(number), {}))
-        for number, record in enumerate(records, start=1)
+        replace(_question(asked, line, number, record), grades=grades.get(str(number), {}))
+        for number, (line, record) in enumerate(records, start=1)
     )
     return Benchmark(
         name=name,
@@ -62,14 +63,13 @@ def load(name: str, folder: str | Path) -> Benchmark:
         hashes={file.name: sha256(file) for file in (api, asked)},
         scorer=GorillaScorer(
             hub,
-            [(str(record["api_call"]), str(record["domain"])) for _, record in read_lines(api)],
-            [str(record["api_data"]["domain"]) for record in records],
+            [(str(record["api_call"]), str(record.get("domain", ""))) for _, record in read_lines(api)],
+            [str(record["api_data"].get("domain", "")) for _, record in records],
         ),
         notes=(
             "Oracle is the question's own api_data record, whether the index holds it or not.",
-            "Hugging Face's documents lack 77 of the 911 questions' calls as written (trimmed arguments)."
-            if hub == "huggingface"
-            else "Every question's call is documented.",
+            "Calls that the index doesn't hold as the question has them (on Hugging Face, mostly with their arguments "
+            "trimmed) can't be found by any retriever.",
         ),
     )
 
@@ -116,16 +116,16 @@ def sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _question(file: Path, number: int, record: dict[str, Any]) -> Question:
+def _question(file: Path, line: int, number: int, record: dict[str, Any]) -> Question:
     """An evaluation record; its question stands inside its training text, `code`."""
     data, code = record.get("api_data"), record.get("code")
     if not isinstance(data, dict) or not isinstance(code, str) or not (found := _asked(code)):
         reason = "expected `code` with an instruction in it and `api_data`"
-        raise BenchmarkError(reason, file=str(file), line=number, hint="use the file as published")
+        raise BenchmarkError(reason, file=str(file), line=line, hint="use the file as published")
     try:
         made = apibench.document(data)
     except UsageError as error:
-        raise BenchmarkError(error.message, file=str(file), line=number, hint=error.hint) from error
+        raise BenchmarkError(error.message, file=str(file), line=line, hint=error.hint) from error
     document = replace(made, id=f"oracle:{number}")
     return Question(
         id=str(number),

@@ -35,7 +35,8 @@ def load(file: str | Path, docs: Iterable[ApiDoc]) -> Benchmark:
     path = Path(file)
     catalogue = Catalogue(docs)
     by_id = {doc.id: doc for doc in catalogue.docs}
-    questions = [_question(path, line, record, catalogue, by_id) for line, record in read_lines(path)]
+    records = enumerate(read_lines(path), start=1)
+    questions = [_question(path, line, number, record, catalogue, by_id) for number, (line, record) in records]
     if not questions:
         raise BenchmarkError("no questions", file=str(path), line=0, hint=_FORM)
     return Benchmark(
@@ -44,7 +45,7 @@ def load(file: str | Path, docs: Iterable[ApiDoc]) -> Benchmark:
 
 
 def _question(
-    file: Path, line: int, record: dict[str, Any], catalogue: Catalogue, by_id: dict[str, ApiDoc]
+    file: Path, line: int, number: int, record: dict[str, Any], catalogue: Catalogue, by_id: dict[str, ApiDoc]
 ) -> Question:
     def wrong(reason: str, hint: str = _FORM) -> BenchmarkError:
         return BenchmarkError(reason, file=str(file), line=line, hint=hint)
@@ -54,14 +55,14 @@ def _question(
         raise wrong("there is no question")
     if (call is None) == (ids is None):
         raise wrong("expected api_call or relevant_ids, one of them")
-    name = str(record.get("id", line))
+    name = str(number if record.get("id") is None else record["id"])
     if ids is not None:
         if not isinstance(ids, list) or not ids:
             raise wrong("relevant_ids is not a list of ids")
-        if unknown := [one for one in ids if one not in by_id]:
+        if unknown := [one for one in ids if not isinstance(one, str) or one not in by_id]:
             raise wrong(f"the index has no documents {unknown}", "see `gorilla-rag search` for ids")
         right = [by_id[one] for one in ids]
-        return Question(name, text, right[0], frozenset(doc.call_key for doc in right), right[0].call, line)
+        return Question(name, text, right[0], frozenset(doc.call_key for doc in right), right[0].call, number)
     try:
         expected = parse_call(str(call))
     except CallSyntaxError as error:
@@ -69,4 +70,4 @@ def _question(
     key = catalogue.named_by(expected)
     if key is None:
         raise wrong(f"the index documents no call like {call!r}", "write a documented call, or add its document")
-    return Question(name, text, catalogue.by_key[key], frozenset({key}), expected, line)
+    return Question(name, text, catalogue.by_key[key], frozenset({key}), expected, number)

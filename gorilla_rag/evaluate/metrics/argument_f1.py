@@ -10,6 +10,8 @@ from gorilla_rag.call import Argument, Call
 from gorilla_rag.evaluate.catalogue import same_function
 from gorilla_rag.evaluate.outcome import Case
 
+_RECEIVER = "receiver."
+
 
 def score(case: Case) -> float:
     """0 to 1."""
@@ -25,7 +27,7 @@ def pairs_f1(given: dict[str | int, str], wanted: dict[str | int, str]) -> float
     if not given and not wanted:
         return 1.0
     matched = {name for name, value in wanted.items() if given.get(name) == value}
-    free = [value for name, value in given.items() if name not in wanted]
+    free = [value for name, value in given.items() if isinstance(name, str) and name not in wanted]
     for name, value in wanted.items():
         if name not in matched and isinstance(name, int) and value in free:
             free.remove(value)
@@ -34,7 +36,9 @@ def pairs_f1(given: dict[str | int, str], wanted: dict[str | int, str]) -> float
 
 
 def _pairs(call: Call, names: tuple[str, ...]) -> dict[str | int, str]:
-    return {name: _key(value) for name, value in call.bind(names).arguments()}
+    pairs = {name: _key(value) for name, value in call.bind(names).arguments()}
+    inner = _pairs(call.receiver, ()) if call.receiver else {}
+    return pairs | {f"{_RECEIVER}{name}": value for name, value in inner.items()}
 
 
 def _key(value: Argument) -> str:

@@ -1,6 +1,6 @@
 """Functional correctness (model card, metric 6): the right tool, with every required argument present.
 
-Required are those that the document's schema says, else all that the documented call gives; their values don't matter.
+Required are those that the document's schema says, else all that the expected call gives; their values don't matter.
 """
 
 from gorilla_rag.evaluate.metrics.structured import arguments, wanted, written

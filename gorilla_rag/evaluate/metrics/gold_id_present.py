@@ -1,4 +1,4 @@
-"""Gold id present: the gold call's identifier stands somewhere in what was written, whole. The most lenient figure.
+"""Gold id present: the gold call's identifier stands somewhere in what was written, whole. A lenient figure.
 
 Our own definition; it gives credit to an answer whose call can't be read, and to one that names the right model in
 passing and calls another.

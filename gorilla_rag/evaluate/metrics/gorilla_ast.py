@@ -105,10 +105,11 @@ def _call_text(text: str, *, whole: bool) -> str | None:
 
 def _signature(root: Node, arguments: Callable[[Node], list[str]]) -> tuple[bytes, tuple[str, ...]] | None:
     """A documented call's function and the arguments that count, or `None` where the script passes it over."""
-    call = root.children[0].children[0]
-    if call.child_count == 0:
+    try:
+        call = root.children[0].children[0]
+        found = arguments(call.children[1]) if call.child_count else []
+    except IndexError:  # not a call, or an argument without a value; the scripts stop with this error
         return None
-    found = arguments(call.children[1])
     return (call.children[0].text or b"", tuple(found)) if found else None
 
 
@@ -163,7 +164,7 @@ def _bare(text: str) -> str:
 
 
 def _text(node: Node) -> str:
-    return (node.text or b"").decode()
+    return (node.text or b"").decode("utf-8", "replace")
 
 
 def _parsed(source: str) -> Node:

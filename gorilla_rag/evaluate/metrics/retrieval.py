@@ -53,15 +53,21 @@ def measure(right: Mapping[str, Sequence[str]], found: Mapping[str, Sequence[str
     except ImportError as error:
         hint = "pip install 'gorilla-rag[evaluate]'"
         raise ExtraMissing("retrieval metrics need pytrec_eval", hint=hint) from error
-    wanted = {query: dict.fromkeys(items, 1) for query, items in right.items() if items}
+    # trec_eval is C and wants plain names: questions go by number, and so do the items of each.
+    queries = {query: str(number) for number, query in enumerate(right)}
+    wanted, runs = {}, {}
+    for query, items in right.items():
+        numbers = {item: str(number) for number, item in enumerate(dict.fromkeys([*items, *found.get(query, ())]))}
+        if items:
+            wanted[queries[query]] = {numbers[item]: 1 for item in items}
+            # It orders by score and breaks ties by name, so each place gets a score of its own.
+            runs[queries[query]] = {numbers[item]: float(-place) for place, item in enumerate(found.get(query, ()))}
     depths = ",".join(map(str, DEPTHS))
     evaluator = pytrec_eval.RelevanceEvaluator(wanted, {f"recall.{depths}", "recip_rank", f"ndcg_cut.{depths}"})
-    # trec_eval orders by score and breaks ties by name, so each place gets a score of its own.
-    runs = {query: {item: float(-place) for place, item in enumerate(found[query])} for query in wanted}
     scored = evaluator.evaluate({query: run for query, run in runs.items() if run})
     fields = [_field(name) for name in names()]
     return {
-        name: [float(scored.get(query, {}).get(field, 0.0)) for query in right]
+        name: [float(scored.get(queries[query], {}).get(field, 0.0)) for query in right]
         for name, field in zip(names(), fields, strict=True)
     }
 

@@ -16,10 +16,14 @@ from gorilla_rag.evaluate.outcome import Case, structured
 def written(case: Case) -> dict[str, Any] | None:
     """The object that was written, or `None` where it isn't a JSON object."""
     try:
-        found = json.loads(case.outcome.structured)
+        found = json.loads(case.outcome.structured, parse_constant=_refused)
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant} isn't JSON")
 
 
 def wanted(case: Case) -> dict[str, Any]:
