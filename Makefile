@@ -21,7 +21,7 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/gorilla-rag models pull
-	$(BIN)/python -m tests.benchmarks $(ARGS)
+	DATA="$(if $(DATA),$(abspath $(DATA)))" $(BIN)/python -m tests.benchmarks $(ARGS)
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py

@@ -18,6 +18,8 @@ VERBS = (
     ("ask",),
     ("search",),
     *(("index", verb) for verb in ("build", "add", "remove", "info", "check")),
+    ("eval",),
+    ("eval", "compare"),
     *(("models", verb) for verb in ("list", "pull", "path", "remove")),
 )
 QUESTION = "convert text to speech in my app"

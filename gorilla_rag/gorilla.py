@@ -253,7 +253,7 @@ class Gorilla:
         answer = replace(answer, confidence=choice.confidence)
         if choice.confidence < ask.threshold:
             reason = f"the best call has confidence {choice.confidence:.2f}, below {ask.threshold:.2f}"
-            yield Event("answer", replace(answer, reason=reason, tokens=writer.tokens))
+            yield Event("answer", replace(answer, reason=reason, tokens=writer.tokens, timings=clock.timings))
             return
         doc = candidates[choice.number].doc
         chosen = candidates[choice.number].hits
@@ -289,7 +289,7 @@ class Gorilla:
         draft, reason = writer.recall(candidates, catalogue, call_only=ask.fields == "call")
         clock.mark("recall")
         if draft is None:
-            yield Event("answer", replace(answer, reason=reason, tokens=writer.tokens))
+            yield Event("answer", replace(answer, reason=reason, tokens=writer.tokens, timings=clock.timings))
             return
         call = parse_or_raw(draft.choice)
         key = catalogue.get(draft.choice) if catalogue else call.key()

@@ -17,7 +17,7 @@ from gorilla_rag.evaluate import Benchmark, Report, compare, evaluate, own
 from gorilla_rag.generate.base import Message, Usage
 from gorilla_rag.generate.llama_cpp import LlamaCppGenerator
 
-QUESTIONS = [
+QUESTIONS: list[dict[str, Any]] = [
     {"question": "read a sentence aloud", "relevant_ids": ["huggingface:facebook/mms-tts-eng"]},
     {"question": "group my customers into 7 segments", "api_call": "sklearn.cluster.KMeans(n_clusters=7)"},
     {"question": "parse a JSON text", "api_call": "json.loads(text)"},

@@ -3,7 +3,8 @@
 Exit codes: 0 done; 1 an error without a code of its own; 2 wrong usage; 3 a source can't be read; 4 no index;
 5 a damaged index; 6 an index of another encoder or format; 7 an index that is being changed; 8 a missing model; 9 a
 model with the wrong hash; 10 a failed download; 11 a full disk; 12 the model failed; 13 an extra isn't installed;
-20 no answer (refused); 130 interrupted.
+14 a file of questions, answers or figures can't be used; 20 no answer (refused); 21 a comparison below its bar; 130
+interrupted.
 """
 
 from __future__ import annotations

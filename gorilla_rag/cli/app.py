@@ -43,5 +43,5 @@ def run() -> int:
         sys.stderr.write(f"error: {error.format_message()}\n hint: see gorilla-rag --help\n")
         return error.exit_code
     if result == INTERRUPTED:
-        sys.stderr.write("interrupted; nothing was changed\n")
+        sys.stderr.write("interrupted; nothing was lost\n")
     return result if isinstance(result, int) else 0

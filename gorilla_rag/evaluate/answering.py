@@ -29,8 +29,8 @@ def answer_all(
 ) -> list[Outcome]:
     """One outcome a question, in order; those that the store has aren't asked again.
 
-    A question on which the model fails is recorded with its error and the run goes on; anything else that is wrong (a
-    missing model, a damaged index) stops it.
+    A question on which the model fails, or writes what no call can be read from, is recorded with its error and the run
+    goes on; anything else that is wrong (a missing model, a damaged index) stops it.
     """
     for done, question in enumerate(questions, start=1):
         if question.id not in store.outcomes:
@@ -54,6 +54,8 @@ def _outcome(
         return _failed(row, question, error)
     except (RuntimeError, OSError, ValueError, ArithmeticError, LookupError, TypeError) as error:
         return _failed(row, question, error)
+    if row.mode == "zero-shot" and answer.refused:  # there is nothing to refuse with: the model's text is no answer
+        return Outcome(question.id, None, error=answer.reason, tokens=answer.tokens, timings=answer.timings)
     return Outcome.of_answer(question.id, answer)
 
 

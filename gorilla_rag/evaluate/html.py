@@ -24,7 +24,7 @@ _STYLE = """
 .gorilla-report p, .gorilla-report ul { max-width: 46rem; margin: .5rem 0; }
 .gorilla-report .scroll { overflow-x: auto; margin: .8rem 0; }
 .gorilla-report table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; margin: 0; }
-.gorilla-report th, .gorilla-report td { padding: .3rem .7rem; text-align: right; vertical-align: baseline;
+.gorilla-report th, .gorilla-report td { padding: .3rem .5rem; text-align: right; vertical-align: baseline;
   white-space: nowrap; border-bottom: 1px solid rgba(128, 128, 128, .3); background: none; }
 .gorilla-report thead th { vertical-align: bottom; border-bottom-width: 2px; white-space: normal; max-width: 7rem; }
 .gorilla-report thead th[scope=colgroup] { text-align: center; border-bottom-width: 1px; white-space: nowrap;

@@ -79,10 +79,10 @@ _STAGES = {
     TOTAL: ("the whole answer", _BLACK, "D"),
 }
 _BRIEF = 0.001
-_SHORTEST = 1e-6
+_SHORTEST = 1e-6  # a log scale has no 0
 _FEW = 0.1
 _LINE_STYLES = {"": "-", "model chooses": "--", "joint chooses": ":"}
-_MOST_TICKS = 22
+_MOST_TICKS = 20
 
 
 def draw(name: str, data: Data) -> Figure | None:

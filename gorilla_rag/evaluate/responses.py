@@ -19,6 +19,7 @@ from gorilla_rag.evaluate.benchmarks.apibench import read_lines
 from gorilla_rag.evaluate.catalogue import strings_in
 from gorilla_rag.evaluate.outcome import Outcome
 
+UNREAD = "no call could be read"
 _CALL = re.compile(r"(?<![\w.])[A-Za-z_][\w.]*\(")
 _CLOSING = re.compile(r"\)")
 _MOST_BRACKETS = 12
@@ -68,7 +69,7 @@ def call_in(text: str) -> Call | None:
 def _outcome(question: str, text: str) -> Outcome:
     call = call_in(text)
     rendered = call.render() if call else None
-    return Outcome(question, rendered, text=text, structured=text, reason="" if call else "no call could be read")
+    return Outcome(question, rendered, text=text, structured=text, error="" if call else UNREAD)
 
 
 def _calls(text: str) -> Iterator[Call]:

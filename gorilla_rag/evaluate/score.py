@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from gorilla_rag.evaluate.benchmark import Benchmark
-from gorilla_rag.evaluate.metrics import HEADLINE, METRICS, latency, refusal, retrieval
+from gorilla_rag.evaluate.metrics import HEADLINE, METRICS, latency, refusal, retrieval, structured
 from gorilla_rag.evaluate.metrics.calibration import calibration, trusted
 from gorilla_rag.evaluate.metrics.override import overrides
 from gorilla_rag.evaluate.metrics.risk_coverage import area, curve
@@ -53,7 +53,7 @@ class Scored:
         """By metric, one value for each of the benchmark's questions."""
         case_of = {case.question.id: case for case in self.cases}
         found: dict[str, list[float | None]] = {metric.name: [] for metric in METRICS}
-        writes_json = any(case.outcome.structured.lstrip().startswith("{") for case in self.cases)
+        writes_json = any(structured.written(case) is not None for case in self.cases)
         for question in self.benchmark.questions:
             case = case_of.get(question.id)
             for metric in METRICS:

@@ -1,4 +1,7 @@
-"""`make bench`: a table on stdout and `bench.json`. Name sections to run some: `make bench ARGS="cold warm"`."""
+"""`make bench`: a table on stdout and `bench.json`. Name sections to run some: `make bench ARGS="cold warm"`.
+
+`evaluation` and `modes` need published data (`DATA=FOLDER`, with apibench/ in it) and measure nothing without.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import cold, scale, warm
+from tests.benchmarks import cold, evaluation, scale, warm
 from tests.benchmarks.measure import Row
 
-SECTIONS = {"cold": cold.rows, "warm": warm.rows, "scale": scale.rows}
+SECTIONS = {
+    "cold": cold.rows,
+    "warm": warm.rows,
+    "scale": scale.rows,
+    "evaluation": evaluation.rows,
+    "modes": evaluation.modes,
+}
 PACKAGES = ("xllamacpp", "onnxruntime", "torch", "sentence-transformers", "faiss-cpu", "bm25s", "rank-bm25", "numpy")
 
 

@@ -1,7 +1,7 @@
 """Refusal: there is no call and nothing failed. Its precision: how many refusals had no right document before them.
 
-An answer from which no call could be read counts as one too: a text alone doesn't tell. Refusing is right where the
-right document is missing. In zero-shot there are no documents, and the precision doesn't apply.
+An answer from which no call can be read isn't one; it counts as a failure. Refusing is right where the right document
+is missing. In zero-shot there are no documents, and the precision doesn't apply.
 """
 
 from collections.abc import Sequence
