@@ -33,7 +33,10 @@ def test_the_readmes_example_is_a_documented_call() -> None:
     assert f"{len(starter.documents())} documents" in readme
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/design.md", "docs/results/cpu.md"])
+@pytest.mark.parametrize(
+    "page",
+    ["README.md", "docs/design.md", "docs/evaluation.md", "docs/results/cpu.md", "docs/results/modes.md"],
+)
 def test_links_lead_somewhere(page: str) -> None:
     path = ROOT / page
     links = re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8"))

@@ -275,6 +275,8 @@ def test_progress_is_told_row_by_row(toy: Gorilla, benchmark: Benchmark) -> None
         ({"against": "nobody"}, "against is 'nobody'"),
         ({"sample": -1}, "a sample of -1"),
         ({"k": 0}, "k is 0"),
+        ({"threshold": 2}, "threshold is 2"),
+        ({"sample": 0}, "a sample of 0"),
     ],
 )
 def test_what_cannot_be_served_is_refused(
@@ -303,6 +305,13 @@ def test_answers_of_others_stand_beside_ours(toy: Gorilla, benchmark: Benchmark,
     assert "exact_match" not in row["metrics"], "they write no JSON"
 
 
+def test_answers_of_others_need_a_name_of_their_own(toy: Gorilla, benchmark: Benchmark, tmp_path: Path) -> None:
+    file = tmp_path / "theirs.jsonl"
+    file.write_text('{"question_id": 1, "text": "json.loads(text)"}', encoding="utf-8")
+    with pytest.raises(UsageError, match="two rows have the name 'bm25'"):
+        evaluate(toy, benchmark, modes=["bm25"], fields="call", responses={"bm25": file}, against="bm25")
+
+
 def test_a_report_is_a_data_frame_a_picture_and_html(report: Report) -> None:
     frame = report.to_pandas()
     assert set(frame.columns) >= {"row", "kind", "metric", "average", "value", "low", "high", "count"}
@@ -317,7 +326,7 @@ def test_a_report_is_a_data_frame_a_picture_and_html(report: Report) -> None:
 
 def test_a_saved_report_is_read_again_and_complete(report: Report, tmp_path: Path) -> None:
     page = report.save(tmp_path / "out")
-    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert page.read_text(encoding="utf-8").lower().startswith("<!doctype html>")
     assert Report.load(tmp_path / "out").data == json.loads(json.dumps(report.data))
     assert Report.load(tmp_path / "out" / "report.json").rows.keys() == report.rows.keys()
     assert {file.suffix for file in (tmp_path / "out" / "plots").iterdir()} == {".png", ".svg"}

@@ -38,7 +38,16 @@ def evaluated(questions: Path, starter_index: Path, tmp_path: Path) -> Path:
 
 def test_eval_writes_a_report_a_page_pictures_and_a_table(questions: Path, starter_index: Path, tmp_path: Path) -> None:
     out = tmp_path / "report"
-    settings = ["--modes", "hybrid,oracle", "--choosers", "retriever", "--fields", "call", "--sample", "3"]
+    settings: list[str | Path] = [
+        "--modes",
+        "hybrid,oracle",
+        "--choosers",
+        "retriever",
+        "--fields",
+        "call",
+        "--sample",
+        "3",
+    ]
     done = run("eval", "--questions", questions, "--index", starter_index, "--out", out, *settings)
     assert done.returncode == 0, done.stderr
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
@@ -55,7 +64,17 @@ def test_eval_writes_a_report_a_page_pictures_and_a_table(questions: Path, start
 def test_answers_of_others_are_named_beside_ours(questions: Path, starter_index: Path, tmp_path: Path) -> None:
     theirs = tmp_path / "theirs.jsonl"
     theirs.write_text('{"question_id": 2, "text": "<<<api_call>>>: json.loads(text)"}\n', encoding="utf-8")
-    common = ["eval", "--questions", questions, "--index", starter_index, "--fields", "retrieval", "--out", tmp_path]
+    common: list[str | Path] = [
+        "eval",
+        "--questions",
+        questions,
+        "--index",
+        starter_index,
+        "--fields",
+        "retrieval",
+        "--out",
+        tmp_path,
+    ]
     done = run(*common, "--responses", theirs, "--name", "Theirs 7B")
     assert done.returncode == 0, done.stderr
     assert "Theirs 7B" in done.stdout
@@ -68,7 +87,7 @@ def test_answers_of_others_are_named_beside_ours(questions: Path, starter_index:
 
 def test_a_killed_run_goes_on_where_it_stopped(questions: Path, starter_index: Path, tmp_path: Path) -> None:
     out = tmp_path / "report"
-    words = ["eval", "--questions", questions, "--index", starter_index, "--out", out]
+    words: list[str | Path] = ["eval", "--questions", questions, "--index", starter_index, "--out", out]
     words += ["--modes", "hybrid", "--choosers", "model", "--fields", "call", "--against", "constant call"]
     started = subprocess.Popen([COMMAND, *map(str, words)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 90

@@ -82,12 +82,24 @@ def report(*rows: dict[str, Any]) -> dict[str, Any]:
         "run": {**run, **models},
         "rows": list(rows),
         "retrieval": {"bm25": {kind: {"recall@1": both(0.2), "MRR": both(0.4)} for kind in ("calls", "documents")}},
+        "noise": noise(),
         "timings": {
             "seconds": 12.5,
             "peak_memory": dict.fromkeys(names, 500 * 2**20),
             "rows": dict.fromkeys(names, times),
             "retrieval": {"bm25": {"p50": 0.002, "p95": 0.003, "p99": 0.004}},
         },
+    }
+
+
+def noise(**judged: Any) -> dict[str, Any]:
+    """What a report says of its labels."""
+    serving = {"questions": 33, "none_serves": 4, "one_serves": 11, "several_serve": 18}
+    label = {"label_judged": 31, "label_serves": 26, "ceiling": 0.456789, "kappa": 0.91234}
+    return {
+        "label_domain": {"questions": 39, "spelled": 17, "differs": 9},
+        "conflicting": {"calls": 3, "questions": 6},
+        "judged": {**serving, **label, **judged},
     }
 
 
@@ -365,6 +377,7 @@ def test_the_page_tells_figures_before_what_they_were_made_with(page: str) -> No
     headings = re.findall(r"<h2>(.*?)</h2>", page)
     assert headings == [
         "How often the answer is right",
+        "How far the labels can be right",
         "Every metric",
         "What retrieval finds",
         "When the choice isn&#x27;t the first candidate",
@@ -372,7 +385,7 @@ def test_the_page_tells_figures_before_what_they_were_made_with(page: str) -> No
         "What it takes",
         "Made with",
     ]
-    assert page.index("<table") < page.index("<figure") < page.index("Every metric")
+    assert page.index("<table") < page.index("How far the labels") < page.index("<figure") < page.index("Every metric")
 
 
 def test_tables_have_as_many_cells_as_columns_and_scroll_by_themselves(page: str) -> None:
@@ -398,6 +411,69 @@ def test_figures_stand_in_the_page_as_the_report_has_them() -> None:
         assert figure in text
     for fact in ("40 of 60 questions", "80 documented calls", "The other 10", "7 were judged", "gold calls", "seed3"):
         assert fact in text
+
+
+def test_what_is_known_of_the_labels_stands_in_the_page() -> None:
+    text = Parsed(html.body(report(mode("hybrid")), {})).text
+    for fact in (
+        "Of the 39 questions whose label names a domain, 17 name it otherwise than their own document, 9 of them",
+        "several domains: 3. For 6 of the questions",
+        "33 were judged by reading: which documented calls would serve whoever asked.",
+        "For 4 of them no call serves, for 11 exactly one, for 18 several.",
+        "for 26 of the 31",
+        "in 0.457 of the judged",
+        "a kappa of 0.912",
+    ):
+        assert fact in text
+
+
+def test_an_agreement_that_is_undefined_is_left_out() -> None:
+    text = Parsed(html.body({**report(), "noise": noise(kappa=None)}, {})).text
+    assert "in 0.457 of the judged" in text
+    assert "kappa" not in text
+
+
+def test_without_judged_questions_or_domains_the_page_says_so_or_nothing() -> None:
+    bare = {**noise(), "judged": None, "label_domain": {"questions": 0, "spelled": 0, "differs": 0}}
+    text = Parsed(html.body({**report(), "noise": bare}, {})).text
+    assert "None of the questions was judged by reading." in text
+    assert "names a domain" not in text
+    assert "perfect system" not in text
+
+
+def test_a_report_from_before_noise_was_measured_has_a_page_without_it() -> None:
+    data = report(mode("hybrid"))
+    del data["noise"]
+    text = Parsed(html.page(data, {})).text
+    assert "How far the labels can be right" not in text
+    assert "When the choice isn't the first candidate" in text
+
+
+def test_where_no_call_has_several_domains_the_page_says_so() -> None:
+    clear = {**noise(), "conflicting": {"calls": 0, "questions": 0}}
+    text = Parsed(html.body({**report(), "noise": clear}, {})).text
+    assert "No call is documented under several domains." in text
+    assert "doesn't tell its domain" not in text
+
+
+def test_what_is_said_of_the_labels_is_escaped() -> None:
+    tampered = {**noise(questions=ODD), "conflicting": {"calls": ODD, "questions": ODD}}
+    made = html.body({**report(), "noise": tampered}, {})
+    assert "<script" not in made
+    assert Parsed(made).text.count(ODD) == 3
+
+
+def test_the_rate_of_overrides_stands_between_what_it_is_made_of_and_what_came_of_it() -> None:
+    made = html.body(report(mode("hybrid")), {})
+    cells = "".join(f"<td>{cell}</td>" for cell in ("40", "5", "0.125", "1", "3", "0.625"))
+    assert f'<th scope="row">hybrid</th>{cells}</tr>' in made
+
+
+def test_gold_calls_that_are_not_python_are_counted_where_there_are_any() -> None:
+    data = report()
+    assert "In 2 of the questions the gold call isn't Python" in Parsed(html.body(data, {})).text
+    data["benchmark"]["raw_gold"] = 0
+    assert "isn't Python" not in Parsed(html.body(data, {})).text
 
 
 def test_rows_that_lack_answers_or_failed_are_named() -> None:

@@ -46,8 +46,8 @@ SCORES = {
     ("RT", "tensorflowhub"): (0.0, 1.0, 0.41898, 0.02774, 0.64964, 0.02190, 0.93869, 0.02336),
     ("RT", "huggingface"): (0.89491, 0.06527, 0.15708, 0.06416, 0.43473, 0.07965, 0.89270, 0.06969),
 }
-# Questions, distinct gold calls, questions whose call is documented.
-QUESTIONS = {"torchhub": (186, 78, 186), "huggingface": (911, 566, 834), "tensorflowhub": (688, 62, 688)}
+# Questions, distinct gold calls by syntax tree (566 and 62 by their text), questions whose call is documented.
+QUESTIONS = {"torchhub": (186, 78, 186), "huggingface": (911, 565, 834), "tensorflowhub": (688, 60, 688)}
 # Label text and document name different domains; calls under several domains, and questions about them.
 NOISE = {"torchhub": (93, 185, 0, 0), "huggingface": (18, 896, 3, 28), "tensorflowhub": (152, 678, 4, 249)}
 # Right for so many questions: one call always, micro; by Gorilla's own metric, a call of the commonest domain always.

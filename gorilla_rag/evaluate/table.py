@@ -105,39 +105,6 @@ def _short(figure: str) -> str:
     return figure.replace("0.", ".", 1) if figure.lstrip("+-").startswith("0.") else figure
 
 
-def cells(row: Mapping[str, Any], timings: Mapping[str, Any]) -> list[str]:
-    """One row's figures as text."""
-    test = row["test"]
-    tokens = row["tokens"]
-    return [
-        row["name"],
-        interval(row, "api_match", "macro"),
-        figure(row, "api_match", "micro"),
-        f"{test['difference']['value']:+.3f}" if test else "",
-        p_value(test["p_holm"]) if test else "",
-        figure(row, "gorilla_accuracy", "micro"),
-        figure(row, "hallucination", "micro"),
-        figure(row, "refusal", "micro"),
-        f"{timings['total']['p50']:.3f}" if "total" in timings else "",
-        f"{tokens['prompt']['p50']:.0f} + {tokens['completion']['p50']:.0f}" if tokens else "",
-    ]
-
-
-def figure(row: Mapping[str, Any], metric: str, average: str) -> str:
-    """A figure, or a dash where it doesn't apply."""
-    found = row["metrics"].get(metric)
-    return f"{found[average]['value']:.3f}" if found else "–"
-
-
-def interval(row: Mapping[str, Any], metric: str, average: str) -> str:
-    """A figure with its interval."""
-    found = row["metrics"].get(metric)
-    if not found:
-        return "–"
-    one = found[average]
-    return f"{one['value']:.3f} ({one['low']:.3f} to {one['high']:.3f})"
-
-
 def p_value(p: float) -> str:
     """A p-value, three digits."""
     return "< .001" if p < 0.001 else f"{p:.3f}"
