@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from gorilla_rag import Gorilla, starter
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.encoders.embedded import EmbeddedEncoder
-from gorilla_rag.errors import BenchmarkError, GenerationFailed, UsageError
+from gorilla_rag.errors import BenchmarkError, ExtraMissing, GenerationFailed, UsageError
 from gorilla_rag.evaluate import Benchmark, Report, compare, evaluate, own
 from gorilla_rag.generate.base import Message, Usage
 from gorilla_rag.generate.llama_cpp import LlamaCppGenerator
@@ -303,6 +304,21 @@ def test_answers_of_others_stand_beside_ours(toy: Gorilla, benchmark: Benchmark,
     assert (row["kind"], row["questions"]) == ("responses", 3)
     assert row["metrics"]["api_match"]["micro"]["value"] == pytest.approx(1 / 3, abs=1e-6)
     assert "exact_match" not in row["metrics"], "they write no JSON"
+
+
+def test_a_missing_package_is_named_before_anything_is_asked(
+    toy: Gorilla, benchmark: Benchmark, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Hides:
+        @staticmethod
+        def find_spec(name: str, path: object = None, target: object = None) -> None:
+            if name == "pytrec_eval":
+                raise ModuleNotFoundError(name)
+
+    monkeypatch.delitem(sys.modules, "pytrec_eval", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Hides, *sys.meta_path])
+    with pytest.raises(ExtraMissing, match=r"measuring needs pytrec_eval \(pip install 'gorilla-rag\[evaluate\]'\)"):
+        evaluate(toy, benchmark, fields="retrieval", tell=lambda *step: pytest.fail(f"{step} was begun"))
 
 
 def test_answers_of_others_need_a_name_of_their_own(toy: Gorilla, benchmark: Benchmark, tmp_path: Path) -> None:

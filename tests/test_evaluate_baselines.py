@@ -26,7 +26,7 @@ DOCS = {
     name: ApiDoc(id=name, api_call=f"lib.load(model='{name}')", domain=domain, framework="Lib")
     for name, domain in {"finch": "Birds", "owl": "Birds", "gull": "Birds", "loam": "Soil", "clay": "Soil"}.items()
 }
-NOTHING = Ranking((), (), 0.0)
+NOTHING = Ranking((), ())
 
 
 def questions(*golds: str) -> tuple[Question, ...]:
@@ -44,7 +44,7 @@ def toy(*golds: str) -> Benchmark:
 
 def ranking(*names: str) -> Ranking:
     """A ranking of those documents."""
-    return Ranking(tuple(DOCS[name] for name in names), names, 0.01)
+    return Ranking(tuple(DOCS[name] for name in names), names)
 
 
 def everywhere(found: Mapping[str, Ranking]) -> Rankings:
@@ -242,7 +242,7 @@ def test_neither_a_second_document_of_the_right_call_nor_another_right_call_coun
     (question,) = questions("owl")
     question = replace(question, relevant=question.relevant | {DOCS["gull"].call_key})
     again = replace(DOCS["owl"], id="owl again", description="Hoots.")
-    found = Ranking((again, DOCS["gull"], DOCS["loam"]), (), 0.0)
+    found = Ranking((again, DOCS["gull"], DOCS["loam"]), ())
     assert sorted(doc.id for doc in among_wrong(question, found, 4, 0)) == ["loam", "owl"]
     assert among_wrong(question, NOTHING, 4, 0) == [DOCS["owl"]]
 

@@ -87,7 +87,6 @@ def report(*rows: dict[str, Any]) -> dict[str, Any]:
             "seconds": 12.5,
             "peak_memory": dict.fromkeys(names, 500 * 2**20),
             "rows": dict.fromkeys(names, times),
-            "retrieval": {"bm25": {"p50": 0.002, "p95": 0.003, "p99": 0.004}},
         },
     }
 

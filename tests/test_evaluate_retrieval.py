@@ -158,7 +158,7 @@ def benchmark(*relevant: Sequence[int]) -> Benchmark:
 
 def ranking(calls: Sequence[int], documents: Sequence[int]) -> Ranking:
     """A retriever's ranking for one question."""
-    return Ranking(tuple(DOCS[one] for one in calls), tuple(DOCS[one].id for one in documents), 0.0)
+    return Ranking(tuple(DOCS[one] for one in calls), tuple(DOCS[one].id for one in documents))
 
 
 def test_over_calls_any_document_of_the_right_call_is_the_right_item() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,12 +21,10 @@ class Ranking:
     Attributes:
         calls: the best document of each distinct call.
         documents: ids of documents.
-        seconds: of finding the calls, without reading their documents.
     """
 
     calls: tuple[ApiDoc, ...]
     documents: tuple[str, ...]
-    seconds: float
 
 
 Rankings = Mapping[Retrieval, Mapping[str, Ranking]]
@@ -40,11 +37,9 @@ def rank(index: Index, questions: Sequence[Question], docs: Sequence[ApiDoc], te
     found: dict[Retrieval, dict[str, Ranking]] = {name: {} for name in RETRIEVALS}
     for done, question in enumerate(questions, start=1):
         for name in RETRIEVALS:
-            begun = time.perf_counter()
             calls = index.ids(question.text, mode=name, k=DEPTH)
-            seconds = time.perf_counter() - begun
             documents = index.ids(question.text, mode=name, k=DEPTH, distinct=False)
-            found[name][question.id] = Ranking(tuple(by_id[one] for one in calls), tuple(documents), seconds)
+            found[name][question.id] = Ranking(tuple(by_id[one] for one in calls), tuple(documents))
         tell("retrieval", done, len(questions))
     return found
 

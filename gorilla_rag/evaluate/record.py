@@ -96,15 +96,13 @@ def questions(asked: Benchmark, scored: Sequence[Scored], rankings: Rankings) ->
     ]
 
 
-def timings(scored: Sequence[Scored], rankings: Rankings, peaks: Mapping[str, int]) -> dict[str, Any]:
-    """Seconds by row and stage, seconds of retrieval alone, bytes of memory: all that differs between two runs."""
+def timings(scored: Sequence[Scored], peaks: Mapping[str, int]) -> dict[str, Any]:
+    """Seconds by row and stage, bytes of memory: all that differs between two runs."""
     modes = [row for row in scored if row.kind == "mode"]
     of_rows = {row.name: latency.seconds([case.outcome for case in row.cases]) for row in modes}
-    of_retrieval = {name: [ranking.seconds for ranking in ranked.values()] for name, ranked in rankings.items()}
     return {
         "peak_memory": dict(peaks),
         "rows": {name: {stage: asdict(one) for stage, one in stages.items()} for name, stages in of_rows.items()},
-        "retrieval": {name: asdict(latency.percentiles(seconds)) for name, seconds in of_retrieval.items()},
     }
 
 

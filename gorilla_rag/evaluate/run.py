@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from gorilla_rag.answer import MODES, one_of
-from gorilla_rag.errors import UsageError
+from gorilla_rag.errors import ExtraMissing, UsageError
 from gorilla_rag.evaluate import record
 from gorilla_rag.evaluate import responses as others
 from gorilla_rag.evaluate.answering import answer_all
@@ -30,6 +31,7 @@ from gorilla_rag.index.index import RETRIEVALS
 EvaluatedFields = Literal["all", "call", "retrieval"]
 FIELDS: tuple[EvaluatedFields, ...] = ("all", "call", "retrieval")
 CHOOSING = ("retriever", "model")
+_NEEDED = ("matplotlib", "pytrec_eval", "scipy", "tree_sitter", "tree_sitter_python")
 
 
 def evaluate(
@@ -73,6 +75,7 @@ def evaluate(
         ExtraMissing: a package of the extra `evaluate` isn't installed.
     """
     begun = time.perf_counter()
+    _check_extra()
     one_of(fields, FIELDS, "fields")
     planned = [] if fields == "retrieval" else rows(modes, choosers)
     Ask(k=k, threshold=threshold).checked()
@@ -102,9 +105,22 @@ def evaluate(
             "retrieval": retrieval(asked, rankings, grouped),
             "noise": noise(asked),
             "questions": record.questions(asked, scored, rankings),
-            "timings": record.timings(scored, rankings, peaks) | {"seconds": time.perf_counter() - begun},
+            "timings": record.timings(scored, peaks) | {"seconds": time.perf_counter() - begun},
         }
     )
+
+
+def _check_extra() -> None:
+    """Raises `ExtraMissing` before anything is asked, rather than when the figures are due."""
+    if missing := [name for name in _NEEDED if not _is_there(name)]:
+        raise ExtraMissing(f"measuring needs {', '.join(missing)}", hint="pip install 'gorilla-rag[evaluate]'")
+
+
+def _is_there(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ImportError:
+        return False
 
 
 def _answered(

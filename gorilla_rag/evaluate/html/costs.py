@@ -1,4 +1,4 @@
-"""What the answers took: time by step, tokens, memory, and the time of ranking. Measures nothing."""
+"""What the answers took: time by step, tokens, memory. Measures nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MIB = 2**20
 
 
 def costs(data: Data) -> str:
-    """Each row's time, tokens and memory, and each retriever's time."""
+    """Each row's time, tokens and memory, and the time of the whole."""
     timings = data["timings"]
     stages = [stage for stage in _STAGES if any(stage in found for found in timings["rows"].values())]
     lines = [
@@ -35,7 +35,7 @@ def costs(data: Data) -> str:
         for name, found in timings["rows"].items()
         for tokens in [_tokens(data, name)]
     ]
-    return section("What it takes", *_cost_of_rows(stages, lines), *_cost_of_ranking(timings))
+    return section("What it takes", *_cost_of_rows(stages, lines), *_whole(timings))
 
 
 def _tokens(data: Data, name: str) -> Data:
@@ -57,15 +57,8 @@ def _cost_of_rows(stages: Sequence[str], lines: Sequence[Sequence[str]]) -> list
     ]
 
 
-def _cost_of_ranking(timings: Data) -> list[str]:
-    lines = [line([text(name), _percentiles(one, 1000, 1)]) for name, one in timings["retrieval"].items()]
-    if not lines:
-        return []
-    return [
-        "<p>Ranking a hundred calls for the retrieval measures, once a question:</p>",
-        table(["", "milliseconds"], lines),
-        f"<p>Everything took {timings['seconds']:.0f} s.</p>",
-    ]
+def _whole(timings: Data) -> list[str]:
+    return [f"<p>Everything took {timings['seconds']:.0f} s.</p>"]
 
 
 def _percentiles(found: Data | None, times: int, digits: int) -> str:
