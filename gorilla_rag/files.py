@@ -49,7 +49,12 @@ def write_array(path: Path, array: npt.NDArray[Any]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text file so that it is the old one or the new one, never half; makes its folder.
+    """`write_bytes` of a text in UTF-8, its line ends as they are."""
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file so that it is the old one or the new one, never half; makes its folder.
 
     Raises:
         StorageFull: the disk took no more.
@@ -58,8 +63,8 @@ def write_text(path: Path, text: str) -> None:
     with storage_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with partial.open("w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
+            with partial.open("wb") as file:
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)

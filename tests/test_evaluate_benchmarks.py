@@ -23,6 +23,7 @@ from gorilla_rag.errors import BenchmarkError, GorillaError, SourceError, UsageE
 from gorilla_rag.evaluate.benchmark import Benchmark, Question, folds
 from gorilla_rag.evaluate.benchmarks import apibench, own
 from gorilla_rag.evaluate.judgements import judgements
+from gorilla_rag.evaluate.metrics.gorilla_ast import GorillaScorer
 
 ROOT = Path(__file__).parent.parent
 FINCH = {"domain": "Bird Song", "api_name": "finch", "api_call": "torch.hub.load(repo_or_dir='birds', model='finch')"}
@@ -115,7 +116,7 @@ def test_every_hub_is_found_under_its_published_names_and_has_its_own_scoring(
 ) -> None:
     made = apibench.load(name, published(tmp_path, names=files))
     assert set(made.hashes) == set(files)
-    assert made.scorer is not None
+    assert isinstance(made.scorer, GorillaScorer)
     assert made.scorer.hub == name.removeprefix("apibench/")
     assert made.scorer.judge(f"<<<api_call>>>: {OWL['api_call']}\n<<<api_provider>>>: PyTorch", 1) == "right"
     assert made.scorer.judge(f"<<<api_call>>>: {OWL['api_call']}\n<<<api_provider>>>: PyTorch", 2) == "wrong"
@@ -522,7 +523,7 @@ def test_a_sampled_question_keeps_its_number_so_it_is_scored_against_its_own_dom
     records = [asked(f"Question {n}?", LOAM if n == 6 else FINCH) for n in range(12)]
     made = apibench.load("apibench/torchhub", published(tmp_path, questions=records)).sample(6)
     assert made.size == 12
-    assert made.scorer is not None
+    assert isinstance(made.scorer, GorillaScorer)
     for one in made.questions:
         right = made.scorer.judge(f"<<<api_call>>>: {one.document.api_call}", one.number)
         assert (right, one.text) == ("right", f"Question {one.number - 1}?")

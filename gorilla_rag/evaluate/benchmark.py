@@ -10,17 +10,22 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Protocol
 
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.call import Call
 from gorilla_rag.errors import UsageError
 from gorilla_rag.evaluate.catalogue import Catalogue
 
-if TYPE_CHECKING:
-    from gorilla_rag.evaluate.metrics.gorilla_ast import GorillaScorer
-
 FoldBy = Literal["call", "question"]
+
+
+class Scorer(Protocol):
+    """A scoring that a benchmark was published with."""
+
+    def judge(self, text: str, number: int) -> str:
+        """What it makes of an answer to question `number` (from 1): `right`, or what else it is."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ class Benchmark:
     questions: tuple[Question, ...]
     docs: tuple[ApiDoc, ...]
     hashes: Mapping[str, str] = field(default_factory=dict)
-    scorer: GorillaScorer | None = None
+    scorer: Scorer | None = None
     notes: tuple[str, ...] = ()
     size: int = 0
 

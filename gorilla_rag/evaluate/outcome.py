@@ -6,16 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from gorilla_rag.answer import Answer
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.call import Call, parse_or_raw
-from gorilla_rag.evaluate.benchmark import Question
+from gorilla_rag.evaluate.benchmark import Question, Scorer
 from gorilla_rag.evaluate.catalogue import Catalogue
-
-if TYPE_CHECKING:
-    from gorilla_rag.evaluate.metrics.gorilla_ast import GorillaScorer
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +79,7 @@ class Case:
     question: Question
     outcome: Outcome
     catalogue: Catalogue
-    scorer: GorillaScorer | None = None
+    scorer: Scorer | None = None
 
     @property
     def answered(self) -> bool:

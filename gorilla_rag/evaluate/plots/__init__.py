@@ -7,14 +7,13 @@ are Okabe and Ito's, which colour-blind readers can tell apart.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gorilla_rag.evaluate.plots import accuracy, by_rank, calibration, latency, risk_coverage
 from gorilla_rag.evaluate.plots.style import FORMATS, Data, file_of, styled
-from gorilla_rag.files import storage_errors
+from gorilla_rag.files import storage_errors, write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,18 +67,6 @@ def save(pictures: Mapping[str, Mapping[str, bytes]], folder: Path) -> None:
             for kind in FORMATS:
                 path = folder / f"{name}.{kind}"
                 if name in pictures:
-                    _write(path, pictures[name][kind])
+                    write_bytes(path, pictures[name][kind])
                 else:
                     path.unlink(missing_ok=True)
-
-
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
