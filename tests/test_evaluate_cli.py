@@ -77,7 +77,7 @@ def test_answers_of_others_are_named_beside_ours(questions: Path, starter_index:
     ]
     done = run(*common, "--responses", theirs, "--name", "Theirs 7B")
     assert done.returncode == 0, done.stderr
-    assert "Theirs 7B" in done.stdout
+    assert "Theirs 7B answers 1 of 4 questions; its figures are over those" in done.stdout
     assert run(*common, "--responses", theirs, "--name", "a", "--name", "b").returncode == 2
     theirs.write_text('{"question_id": 99, "text": "x"}\n', encoding="utf-8")
     wrong = run(*common, "--responses", theirs)

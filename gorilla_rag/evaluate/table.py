@@ -33,6 +33,10 @@ def show(data: Mapping[str, Any], console: Console) -> None:
         there = [one for one in metrics if any(one.name in row["metrics"] for row in data["rows"])]
         _print(console, data, [one.label for one in there], lambda row, _, there=there: _figures(row, there))  # type: ignore[misc]
     _retrieval(console, data["retrieval"])
+    for row in data["rows"]:
+        if row["questions"] < about["questions"]:
+            answered = f"answers {row['questions']} of {about['questions']} questions; its figures are over those"
+            console.print(f"{row['name']} {answered}", markup=False)
     if failed := [f"{row['name']} {row['failed']}" for row in data["rows"] if row["failed"]]:
         console.print(f"failed and counted wrong: {', '.join(failed)}", markup=False)
 
