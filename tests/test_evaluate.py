@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +253,57 @@ def test_a_run_that_was_stopped_goes_on_where_it_stopped(
     assert without_timings(going_on) == without_timings(whole)
 
 
+def test_answers_to_another_question_of_the_same_id_are_not_taken(
+    benchmark: Benchmark, starter_index: Path, tmp_path: Path
+) -> None:
+    how: dict[str, Any] = {"modes": ["hybrid"], "choosers": ["model"], "fields": "call", "out": tmp_path}
+    evaluate(Gorilla.load(starter_index, generator=ToyGenerator), benchmark, **how)
+    first = replace(benchmark.questions[0], text="say it in another voice")
+    changed = replace(benchmark, questions=(first, *benchmark.questions[1:]))
+    again = ToyGenerator()
+    evaluate(Gorilla.load(starter_index, generator=lambda: again), changed, **how)
+    assert again.asked == 6
+    sampled = ToyGenerator()
+    evaluate(Gorilla.load(starter_index, generator=lambda: sampled), changed, sample=2, **how)
+    assert sampled.asked == 0, "a sample takes what the whole has answered"
+
+
+def test_an_index_of_older_documents_is_refused(toy: Gorilla, benchmark: Benchmark, encoder: EmbeddedEncoder) -> None:
+    first = replace(benchmark.docs[0], description="as it was before")
+    older = replace(benchmark, docs=(first, *benchmark.docs[1:]))
+    with pytest.raises(UsageError, match="241 documents, 240 of the benchmark's 241"):
+        evaluate(toy, older, fields="retrieval")
+
+
+def test_text_without_a_call_is_counted_wrong_and_not_asked_again(
+    benchmark: Benchmark, starter_index: Path, tmp_path: Path
+) -> None:
+    class Rambling(ToyGenerator):
+        def stream(self, *args: Any, grammar: str | None, max_tokens: int, reuse: bool = True) -> Iterator[str | Usage]:
+            self.asked += 1
+            yield "and so on"
+            yield Usage(10, 0, 3, "")
+
+    how: dict[str, Any] = {"modes": ["zero-shot"], "fields": "call", "out": tmp_path}
+    first, second = Rambling(), Rambling()
+    found = evaluate(Gorilla.load(starter_index, generator=lambda: first), benchmark, **how)
+    assert found.rows["zero-shot"]["failed"] == 6
+    assert value(found, "zero-shot", "refusal") == 0
+    evaluate(Gorilla.load(starter_index, generator=lambda: second), benchmark, **how)
+    assert (first.asked, second.asked) == (6, 0)
+
+
+def test_rows_without_the_default_reference_are_tested_against_a_copy_of_it(toy: Gorilla, benchmark: Benchmark) -> None:
+    found = evaluate(toy, benchmark, modes=["bm25"], choosers=["model"], fields="call")
+    assert found.rows["bm25, model chooses"]["test"]["against"] == "copy of hybrid's first"
+
+
+def test_values_are_compared_only_where_they_are_known(report: Report) -> None:
+    metrics = report.rows["oracle"]["metrics"]
+    assert metrics["api_match"]["micro"]["count"] == 6
+    assert {metrics[name]["micro"]["count"] for name in ("argument_f1", "exact_match", "functional")} == {4}
+
+
 def test_progress_is_told_row_by_row(toy: Gorilla, benchmark: Benchmark) -> None:
     told: list[tuple[str, int, int]] = []
     evaluate(
@@ -389,7 +441,26 @@ def test_reports_that_cannot_be_compared_are_refused(report: Report) -> None:
         compare(report, Report({**report.data, "questions": []}))
 
 
-def test_comparing_warns_where_data_differ(report: Report) -> None:
+def test_comparing_warns_where_data_settings_or_rows_differ(report: Report) -> None:
     about = {**report.data["benchmark"], "sha256": {"mine.jsonl": "other"}}
     fewer = Report({**report.data, "benchmark": about, "questions": report.data["questions"][:4]})
     assert compare(report, fewer).warnings == ("sha256 differs", "4 questions in common, of 6 and 4")
+    run = {**report.data["run"], "settings": {"k": 3}, "seed": 7}
+    other = Report({**report.data, "run": run, "rows": report.data["rows"][1:]})
+    assert compare(report, other).warnings == ("settings differs", "seed differs", "rows that are gone: zero-shot")
+
+
+def test_a_row_without_answers_does_not_pass(report: Report) -> None:
+    emptied = Report(json.loads(json.dumps(report.data)))
+    for question in emptied.data["questions"]:
+        del question["rows"]["hybrid"]
+    with pytest.raises(UsageError, match="row 'hybrid' has no question in common"):
+        compare(report, emptied, row="hybrid")
+
+
+def test_the_random_baseline_alone_fails_nothing(report: Report) -> None:
+    after = Report(json.loads(json.dumps(report.data)))
+    for question in after.data["questions"]:
+        question["rows"]["random candidate"]["right"] = False
+        question["rows"]["oracle"]["right"] = question["id"] != "1"
+    assert [change.row for change in compare(report, after).below(0)] == ["oracle"]

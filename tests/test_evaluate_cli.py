@@ -83,6 +83,10 @@ def test_answers_of_others_are_named_beside_ours(questions: Path, starter_index:
     wrong = run(*common, "--responses", theirs)
     assert wrong.returncode == 14
     assert "theirs.jsonl:1: question 99, but mine has questions 1 to 4" in wrong.stderr
+    theirs.write_text('{"question_id": 4, "text": "x"}\n', encoding="utf-8")
+    asked = {json.dumps(question) for question in QUESTIONS[:3]}
+    questions.write_text("\n".join(sorted(asked)) + "\n", encoding="utf-8")
+    assert run(*common, "--responses", theirs).returncode == 14
 
 
 def test_a_killed_run_goes_on_where_it_stopped(questions: Path, starter_index: Path, tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_every_metric_of_the_call(answer: str | None, outcome: dict[str, Any], v
 
 def test_any_of_several_right_calls_is_right() -> None:
     case = make_case(DOCUMENTED[2], also_right=[DOCUMENTED[2]])
-    assert scores(case, "api_match", "graded_match", "function_match") == (1, 1, 0)
+    assert scores(case, "api_match", "graded_match", "function_match") == (1, 1, 1)
 
 
 def test_the_questions_own_document_is_no_hallucination_where_the_catalogue_lacks_it() -> None:
@@ -212,7 +212,7 @@ def test_the_arguments_of_a_method_chain_include_those_of_what_it_is_called_on()
     # `eval` has no arguments, `load` one; another model is not the same call.
     gold = "Model.load('x').eval()"
     assert argument_f1.score(make_case(gold, gold)) == 1
-    assert argument_f1.score(make_case("Model.load('y').eval()", gold)) < 1
+    assert argument_f1.score(make_case("Model.load('y').eval()", gold)) == 0
 
 
 def test_a_text_that_matches_a_documented_one_has_its_function_too() -> None:

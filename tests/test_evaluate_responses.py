@@ -54,7 +54,6 @@ def test_answers_are_outcomes_in_the_order_of_the_questions(tmp_path: Path) -> N
     assert [first.api_call, second.api_call, third.api_call] == ["f('x')", None, "g('y', n=2)"]
     assert (first.error, second.error) == ("", "no call could be read")
     assert first.text == first.structured == answer(1, "f('x')")["text"]
-    assert not any(one.error for one in (first, second, third))
 
 
 @settings(deadline=None)

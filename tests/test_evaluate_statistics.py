@@ -183,6 +183,16 @@ def test_the_interval_covers_the_truth_about_95_times_in_100_and_ungrouped_far_l
     assert covered["ungrouped"] / 50 < 0.75
 
 
+def test_few_groups_of_one_mean_are_not_certain() -> None:
+    # One group of two right in three: the exact interval of one in one, 1 - .975 to 1. Two groups at a half: of one in
+    # two, the roots of (1 - p)**2 = .975 and p**2 = .975.
+    alone = there(Grouped(["a"] * 3).macro([1.0, 1.0, 0.0]))
+    assert [alone.value, alone.low, alone.high] == pytest.approx([2 / 3, 0.025, 1.0])
+    even = there(Grouped(["a", "a", "b", "b"]).micro([1.0, 0.0, 1.0, 0.0]))
+    low, high = 1 - math.sqrt(0.975), math.sqrt(0.975)
+    assert [even.value, even.low, even.high] == pytest.approx([0.5, low, high])
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.integers(-6, 6).filter(bool), min_size=1, max_size=8))
 def test_the_sign_flip_test_of_few_differences_is_exact(differences: list[int]) -> None:

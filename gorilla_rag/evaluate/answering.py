@@ -8,7 +8,7 @@ from typing import Any
 
 from gorilla_rag.errors import GenerationFailed, GorillaError
 from gorilla_rag.evaluate.benchmark import Question
-from gorilla_rag.evaluate.outcome import Outcome
+from gorilla_rag.evaluate.outcome import UNREAD, Outcome
 from gorilla_rag.evaluate.rankings import Ranking, Rankings, Tell, among_wrong
 from gorilla_rag.evaluate.rows import Row
 from gorilla_rag.evaluate.store import OutcomeStore
@@ -55,7 +55,8 @@ def _outcome(
     except (RuntimeError, OSError, ValueError, ArithmeticError, LookupError, TypeError) as error:
         return _failed(row, question, error)
     if row.mode == "zero-shot" and answer.refused:  # there is nothing to refuse with: the model's text is no answer
-        return Outcome(question.id, None, error=answer.reason, tokens=answer.tokens, timings=answer.timings)
+        unread = f"{UNREAD}: {answer.reason}"
+        return Outcome(question.id, None, error=unread, tokens=answer.tokens, timings=answer.timings)
     return Outcome.of_answer(question.id, answer)
 
 

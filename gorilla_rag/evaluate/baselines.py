@@ -5,7 +5,7 @@
 - *constant, unseen calls* and *constant, unseen questions*: the commonest gold call of the other folds, folds grouped
   by gold call and by question. They differ by what leaks when questions alone are held out.
 - *copy of …*: each retriever's first candidate, as it is documented.
-- *random candidate*: any of hybrid's first five.
+- *random candidate*: any of hybrid's first `k`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,17 @@ from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.evaluate.benchmark import Benchmark, FoldBy, Question, folds
 from gorilla_rag.evaluate.outcome import Outcome, structured, written
 from gorilla_rag.evaluate.rankings import Ranking, Rankings
+from gorilla_rag.index.index import RETRIEVALS
 
 FOLDS = 5
+RANDOM = "random candidate"
 _UNSEEN: dict[FoldBy, str] = {"call": "constant, unseen calls", "question": "constant, unseen questions"}
+
+
+def baseline_names(questions: Sequence[Question]) -> list[str]:
+    """What `baselines` will make of these questions."""
+    unseen = _UNSEEN.values() if _can_fold(questions) else ()
+    return ["constant call", "commonest domain", *unseen, *(_copy_of(name) for name in RETRIEVALS), RANDOM]
 
 
 def baselines(benchmark: Benchmark, rankings: Rankings, *, k: int, seed: int) -> dict[str, list[Outcome]]:
@@ -31,12 +39,20 @@ def baselines(benchmark: Benchmark, rankings: Rankings, *, k: int, seed: int) ->
         "commonest domain": _always(questions, _commonest(_of_commonest_domain(questions))),
     }
     for by, name in _UNSEEN.items():
-        if len({question.gold for question in questions}) >= FOLDS:
+        if _can_fold(questions):
             found[name] = _held_out(questions, by)
     for name, ranked in rankings.items():
-        found[f"copy of {name}'s first"] = [_copy(question, ranked[question.id]) for question in questions]
-    found["random candidate"] = [_random(question, rankings["hybrid"][question.id], k, seed) for question in questions]
+        found[_copy_of(name)] = [_copy(question, ranked[question.id]) for question in questions]
+    found[RANDOM] = [_random(question, rankings["hybrid"][question.id], k, seed) for question in questions]
     return found
+
+
+def _can_fold(questions: Sequence[Question]) -> bool:
+    return len({question.gold for question in questions}) >= FOLDS
+
+
+def _copy_of(retriever: str) -> str:
+    return f"copy of {retriever}'s first"
 
 
 def _commonest(questions: Iterable[Question]) -> ApiDoc:

@@ -37,7 +37,7 @@ class Question:
         text: as asked.
         document: the right document (for APIBench, the question's own `api_data`), which mode `oracle` gives.
         relevant: keys of the documented calls that are right.
-        expected: the right call with the right values.
+        expected: the right call with the right values; `None` where only documents are known to be right.
         number: from 1, where the benchmark's file has it.
         label_domain: what the label's own text calls its domain; empty where it says none.
         grades: of the documented calls that were judged by reading, by key; empty for most questions.
@@ -47,7 +47,7 @@ class Question:
     text: str
     document: ApiDoc
     relevant: frozenset[str]
-    expected: Call
+    expected: Call | None
     number: int = 0
     label_domain: str = ""
     grades: Mapping[str, int] = field(default_factory=dict)

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gorilla_rag.errors import UsageError
+from gorilla_rag.evaluate.baselines import RANDOM
 from gorilla_rag.evaluate.report import Report
 from gorilla_rag.evaluate.statistics import Grouped, PairedTest
+
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,12 @@ class Comparison:
     warnings: tuple[str, ...]
 
     def below(self, bar: float) -> tuple[Change, ...]:
-        """The rows whose macro API match rose by less than `bar` (a negative one allows a loss)."""
-        return tuple(change for change in self.changes if change.test.difference.value < bar)
+        """The rows whose macro API match rose by less than `bar` (a negative one allows a loss).
+
+        The random baseline, which a seed moves, is left out unless it is the only one.
+        """
+        held = [change for change in self.changes if change.row != RANDOM or len(self.changes) == 1]
+        return tuple(change for change in held if change.test.difference.value < bar - _ROUNDING)
 
 
 def compare(before: Report, after: Report, *, row: str | None = None, seed: int = 0) -> Comparison:
@@ -69,8 +76,13 @@ def compare(before: Report, after: Report, *, row: str | None = None, seed: int 
     if not names:
         raise UsageError(f"no common row{f' {row!r}' if row else ''}", hint=f"rows: {', '.join(after.rows)}")
     grouped = Grouped([old[question]["key"] for question in common], seed=seed)
-    changes = tuple(change for name in names if (change := _change(name, old, new, common, grouped)))
+    changes = tuple(_change(name, old, new, common, grouped) for name in names)
     warnings = [f"{name} differs" for name in ("sha256", "documents_sha256") if about[name] != other[name]]
+    warnings += [
+        f"{name} differs" for name in ("settings", "seed") if before.data["run"][name] != after.data["run"][name]
+    ]
+    if gone := [name for name in before.rows if name not in after.rows]:
+        warnings.append(f"rows that are gone: {', '.join(gone)}")
     if len(common) < max(len(old), len(new)):
         warnings.append(f"{len(common)} questions in common, of {len(old)} and {len(new)}")
     return Comparison(changes, len(common), tuple(warnings))
@@ -80,14 +92,12 @@ def _questions(report: Report) -> dict[str, Any]:
     return {question["id"]: question for question in report.data["questions"]}
 
 
-def _change(
-    name: str, old: Mapping[str, Any], new: Mapping[str, Any], common: list[str], grouped: Grouped
-) -> Change | None:
+def _change(name: str, old: Mapping[str, Any], new: Mapping[str, Any], common: list[str], grouped: Grouped) -> Change:
     was = [_right(old[question], name) for question in common]
     now = [_right(new[question], name) for question in common]
     test = grouped.paired(now, was)
     if test is None:
-        return None
+        raise UsageError(f"row {name!r} has no question in common", hint="evaluate the same questions for both")
     moved = list(zip(common, was, now, strict=True))
     gained = tuple(question for question, a, b in moved if a is not None and b is not None and b > a)
     lost = tuple(question for question, a, b in moved if a is not None and b is not None and b < a)

@@ -14,6 +14,8 @@ from gorilla_rag.call import Call, parse_or_raw
 from gorilla_rag.evaluate.benchmark import Question, Scorer
 from gorilla_rag.evaluate.catalogue import Catalogue
 
+UNREAD = "no call could be read"
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -28,7 +30,7 @@ class Outcome:
         structured: the call as JSON text, `{"query", "tool_name", "arguments"}`; of others' answers, all they wrote.
         confidence: probability of the chosen call among the candidates.
         reason: why there is no call.
-        error: what failed; the question then counts as wrong.
+        error: what failed, or `UNREAD` and why; the question then counts as wrong.
         tokens, timings: as in `Answer`.
     """
 
@@ -100,6 +102,12 @@ class Case:
     def matches(self) -> bool:
         """Whether it is a right one."""
         return self.named in self.question.relevant
+
+    @cached_property
+    def right_documents(self) -> list[ApiDoc]:
+        """The question's own document, and those of every other right call."""
+        others = [self.catalogue.by_key[key] for key in sorted(self.question.relevant) if key in self.catalogue]
+        return [self.question.document, *(doc for doc in others if doc.call_key != self.question.gold)]
 
     @cached_property
     def gorilla(self) -> str | None:

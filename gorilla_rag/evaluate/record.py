@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 import resource
 import sys
@@ -47,7 +48,7 @@ def benchmark(asked: Benchmark) -> dict[str, Any]:
         "documents": len(asked.docs),
         "calls": len(asked.catalogue),
         "answerable": len(asked.in_index),
-        "raw_gold": sum(question.expected.raw is not None for question in asked.questions),
+        "raw_gold": sum(question.document.call.raw is not None for question in asked.questions),
         "judged": sum(bool(question.grades) for question in asked.questions),
         "sha256": dict(asked.hashes),
         "documents_sha256": _documents_hash(asked),
@@ -67,16 +68,16 @@ def run(gorilla: Gorilla, asked: Benchmark, planned: Sequence[Row], fields: str)
     }
 
 
-def dependencies(gorilla: Gorilla, asked: Benchmark, row: Row, how: dict[str, Any], seed: int) -> dict[str, Any]:
-    """Everything that a row's outcomes depend on."""
+def dependencies(gorilla: Gorilla, whole: Benchmark, row: Row, how: dict[str, Any], seed: int) -> dict[str, Any]:
+    """Everything that a row's outcomes depend on; `whole` is the benchmark before a sample is taken."""
     return {
-        "benchmark": [asked.name, dict(asked.hashes)],
-        "documents": _documents_hash(asked),
+        "benchmark": [whole.name, _questions_hash(whole)],
+        "documents": _documents_hash(whole),
         "row": asdict(row),
         "how": how,
         "seed": seed if row.negatives else 0,
         "encoder": dict(gorilla.index.manifest.encoder),
-        "generator": _generator(gorilla) if _needs_model(asked, row, how["fields"]) else None,
+        "generator": _generator(gorilla) if _needs_model(whole, row, how["fields"]) else None,
         "versions": [version("gorilla-rag"), PROMPT_VERSION, TEXT_VERSION],
     }
 
@@ -133,6 +134,11 @@ def _generator(gorilla: Gorilla) -> dict[str, str]:
 def _documents_hash(asked: Benchmark) -> str:
     hashes = sorted(f"{doc.id} {doc.content_hash}" for doc in asked.docs)
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def _questions_hash(asked: Benchmark) -> str:
+    lines = [json.dumps([q.id, q.text, q.document.content_hash, sorted(q.relevant)]) for q in asked.questions]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _versions() -> dict[str, str]:

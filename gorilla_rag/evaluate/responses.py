@@ -17,9 +17,8 @@ from gorilla_rag.errors import BenchmarkError, CallSyntaxError
 from gorilla_rag.evaluate.benchmark import Benchmark
 from gorilla_rag.evaluate.benchmarks.apibench import read_lines
 from gorilla_rag.evaluate.catalogue import strings_in
-from gorilla_rag.evaluate.outcome import Outcome
+from gorilla_rag.evaluate.outcome import UNREAD, Outcome
 
-UNREAD = "no call could be read"
 _CALL = re.compile(r"(?<![\w.])[A-Za-z_][\w.]*\(")
 _CLOSING = re.compile(r"\)")
 _MOST_BRACKETS = 12
@@ -54,7 +53,13 @@ def load(file: str | Path, benchmark: Benchmark) -> list[Outcome]:
         found[number] = _outcome(known.get(number, ""), text)
     if not found:
         raise BenchmarkError("no answers", file=str(path), line=0, hint="use Gorilla's format of responses")
-    return [found[number] for number in sorted(found) if number in known]
+    asked = [found[number] for number in sorted(found) if number in known]
+    if not asked:
+        reason = f"no answer to any of the {len(known)} questions that are asked"
+        raise BenchmarkError(
+            reason, file=str(path), line=0, hint="use the answers to this benchmark, or another sample"
+        )
+    return asked
 
 
 def call_in(text: str) -> Call | None:

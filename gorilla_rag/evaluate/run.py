@@ -14,7 +14,7 @@ from gorilla_rag.errors import ExtraMissing, UsageError
 from gorilla_rag.evaluate import record
 from gorilla_rag.evaluate import responses as others
 from gorilla_rag.evaluate.answering import answer_all
-from gorilla_rag.evaluate.baselines import baselines
+from gorilla_rag.evaluate.baselines import baseline_names, baselines
 from gorilla_rag.evaluate.benchmark import Benchmark
 from gorilla_rag.evaluate.noise import noise
 from gorilla_rag.evaluate.outcome import Outcome
@@ -63,7 +63,8 @@ def evaluate(
         k: how many candidates.
         threshold: refuse below this confidence.
         responses: files in Gorilla's format, by the name that the report gives them.
-        against: the row that the others are tested against.
+        against: the row that the others are tested against; a retriever that isn't one of the rows stands for the
+            copy of its first candidate.
         seed: of resampling, shuffles and the random baseline.
         out: where outcomes are kept as they are made; a run with the same settings goes on from them.
         command: what was typed, for the report.
@@ -80,17 +81,17 @@ def evaluate(
     planned = [] if fields == "retrieval" else rows(modes, choosers)
     Ask(k=k, threshold=threshold).checked()
     _same_documents(gorilla, benchmark)
+    if against in RETRIEVALS and against not in {row.name for row in planned}:
+        against = f"copy of {against}'s first"
     tell = tell or _silent
     asked = benchmark if sample is None else benchmark.sample(sample)
     given = {name: others.load(file, asked) for name, file in (responses or {}).items()}
+    _check_names([*(row.name for row in planned), *given, *baseline_names(asked.questions)], against)
     rankings = rank(gorilla.index, asked.questions, benchmark.docs, tell)
     basic = baselines(asked, rankings, k=k, seed=seed)
-    if fields == "retrieval" and against in RETRIEVALS:
-        against = f"copy of {against}'s first"
-    _check_names([*(row.name for row in planned), *given, *basic], against)
     how: dict[str, Any] = {"k": k, "threshold": threshold, "fields": fields}
     with TemporaryDirectory(prefix="gorilla_rag-") as temporary:
-        scored, peaks = _answered(gorilla, asked, planned, rankings, how, seed, Path(out or temporary), tell)
+        scored, peaks = _answered(gorilla, benchmark, asked, planned, rankings, how, seed, Path(out or temporary), tell)
     scored += [_scored(name, "responses", asked, made) for name, made in given.items()]
     scored += [_scored(name, "baseline", asked, made) for name, made in basic.items()]
     grouped = Grouped([question.gold for question in asked.questions], seed=seed)
@@ -125,6 +126,7 @@ def _is_there(package: str) -> bool:
 
 def _answered(
     gorilla: Gorilla,
+    whole: Benchmark,
     asked: Benchmark,
     planned: Sequence[Row],
     rankings: Rankings,
@@ -136,7 +138,7 @@ def _answered(
     """Every row's outcomes, and the process's peak memory after each."""
     scored, peaks = [], {}
     for row in planned:
-        store = OutcomeStore(out / "answers", row.name, record.dependencies(gorilla, asked, row, how, seed))
+        store = OutcomeStore(out / "answers", row.name, record.dependencies(gorilla, whole, row, how, seed))
         made = answer_all(gorilla, row, asked.questions, rankings, store, how, seed, tell)
         scored.append(_scored(row.name, "mode", asked, made, ranked=row.mode in RETRIEVALS))
         peaks[row.name] = record.peak_memory()
@@ -155,7 +157,8 @@ def _scored(
 
 
 def _same_documents(gorilla: Gorilla, benchmark: Benchmark) -> None:
-    indexed, wanted = set(gorilla.index.store.ids), {doc.id for doc in benchmark.docs}
+    held = gorilla.index.store.documents(range(len(gorilla.index)))
+    indexed, wanted = {(d.id, d.content_hash) for d in held}, {(d.id, d.content_hash) for d in benchmark.docs}
     if indexed != wanted:
         raise UsageError(
             f"the index has {len(indexed)} documents, {len(indexed & wanted)} of the benchmark's {len(wanted)}",

@@ -47,8 +47,8 @@ class Grouped:
     """Averages over questions in groups, with intervals from resampling whole groups.
 
     The percentile bootstrap over groups (Field and Welsh, "Bootstrapping clustered data", JRSS B 69(3), 2007), with
-    the same draws for every figure. A figure that is 0 or 1 throughout gets the exact binomial interval over groups
-    (Clopper and Pearson, Biometrika 26, 1934) instead: resampling would call it certain.
+    the same draws for every figure. A figure that is the same in every group gets the exact binomial interval over
+    groups (Clopper and Pearson, Biometrika 26, 1934) instead: resampling would call it certain.
 
     Args:
         groups: the group of each question.
@@ -162,9 +162,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _estimate(means: Numbers, value: float, drawn: Numbers, count: int) -> Estimate:
-    if np.all(means == means[0]) and means[0] in (-1.0, 0.0, 1.0):
-        low, high = _exact(int(abs(means[0])) * len(means), len(means))
-        low, high = (-high, -low) if means[0] < 0 else (low, high)
+    if np.all(means == means[0]):
+        size = abs(value)
+        low, high = _exact(round(size * len(means)), len(means))
+        low, high = min(low, size), max(high, size)
+        low, high = (-high, -low) if value < 0 else (low, high)
     else:
         low, high = (float(bound) for bound in np.quantile(drawn, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]))
     return Estimate(value, low, high, count)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gorilla_rag.errors import BenchmarkError
-from gorilla_rag.evaluate.outcome import Outcome
+from gorilla_rag.evaluate.outcome import UNREAD, Outcome
 from gorilla_rag.files import storage_errors
 
 
@@ -55,13 +55,14 @@ class OutcomeStore:
         self.outcomes[outcome.question] = outcome
 
     def _read(self) -> dict[str, Outcome]:
-        """The outcomes by question. Failures are left out: a run that goes on asks those again."""
+        """The outcomes by question. Failures are left out, a run that goes on asks those again."""
         whole, _, cut = self.path.read_bytes().rpartition(b"\n")
         if cut:
             with self.path.open("r+b") as file:
                 file.truncate(len(whole) + 1 if whole else 0)
         found = [self._outcome(number, line) for number, line in enumerate(whole.split(b"\n"), start=1) if line]
-        return {outcome.question: outcome for outcome in found if not outcome.error}
+        kept = (outcome for outcome in found if not outcome.error or outcome.error.startswith(UNREAD))
+        return {outcome.question: outcome for outcome in kept}
 
     def _outcome(self, number: int, line: bytes) -> Outcome:
         try:

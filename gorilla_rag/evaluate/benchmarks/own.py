@@ -1,7 +1,8 @@
 """A user's own questions over an index: JSON Lines of `{question, api_call}` or `{question, relevant_ids}`.
 
 `api_call` is the right call with the right values; the documented call that it names becomes the label. `relevant_ids`
-are ids of documents, the first one being the label where they are of several calls. `id` is optional.
+are ids of documents, the first one being the label where they are of several calls; metrics that compare values don't
+apply then. `id` is optional.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def _question(
         if unknown := [one for one in ids if not isinstance(one, str) or one not in by_id]:
             raise wrong(f"the index has no documents {unknown}", "see `gorilla-rag search` for ids")
         right = [by_id[one] for one in ids]
-        return Question(name, text, right[0], frozenset(doc.call_key for doc in right), right[0].call, number)
+        return Question(name, text, right[0], frozenset(doc.call_key for doc in right), None, number)
     try:
         expected = parse_call(str(call))
     except CallSyntaxError as error:

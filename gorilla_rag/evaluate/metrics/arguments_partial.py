@@ -8,10 +8,12 @@ from gorilla_rag.evaluate.metrics.structured import arguments, canonical, wanted
 from gorilla_rag.evaluate.outcome import Case
 
 
-def score(case: Case) -> float:
-    """0 to 1."""
-    found = written(case)
-    return 0.0 if found is None else pairs_f1(_pairs(arguments(found)), _pairs(arguments(wanted(case))))
+def score(case: Case) -> float | None:
+    """0 to 1; `None` where no values are known to be right."""
+    found, expected = written(case), wanted(case)
+    if expected is None:
+        return None
+    return 0.0 if found is None else pairs_f1(_pairs(arguments(found)), _pairs(arguments(expected)))
 
 
 def _pairs(given: dict[str, object]) -> dict[str | int, str]:

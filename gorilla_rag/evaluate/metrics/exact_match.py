@@ -4,7 +4,9 @@ from gorilla_rag.evaluate.metrics.structured import canonical, wanted, written
 from gorilla_rag.evaluate.outcome import Case
 
 
-def score(case: Case) -> float:
-    """1 or 0."""
-    found = written(case)
-    return float(found is not None and canonical(found) == canonical(wanted(case)))
+def score(case: Case) -> float | None:
+    """1, 0, or `None` where no values are known to be right."""
+    found, expected = written(case), wanted(case)
+    if expected is None:
+        return None
+    return float(found is not None and canonical(found) == canonical(expected))

@@ -1,4 +1,4 @@
-"""Gold id present: the gold call's identifier stands somewhere in what was written, whole. A lenient figure.
+"""Gold id present: the identifier of a right call stands somewhere in what was written, whole. A lenient figure.
 
 Our own definition; it gives credit to an answer whose call can't be read, and to one that names the right model in
 passing and calls another.
@@ -11,5 +11,5 @@ from gorilla_rag.evaluate.outcome import Case
 
 def score(case: Case) -> float:
     """1 or 0."""
-    wanted = re.escape(case.catalogue.identifier(case.question.document))
-    return float(re.search(rf"(?<![\w/.-]){wanted}(?![\w/-])", case.outcome.text) is not None)
+    wanted = "|".join(re.escape(case.catalogue.identifier(doc)) for doc in case.right_documents)
+    return float(re.search(rf"(?<![\w/.-])(?:{wanted})(?![\w/-])", case.outcome.text) is not None)

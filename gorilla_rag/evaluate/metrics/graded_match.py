@@ -15,4 +15,5 @@ def score(case: Case) -> float:
         return 1.0
     if case.call is None:
         return 0.0
-    return 0.5 if case.catalogue.identifier(case.question.document) in strings_in(case.call) else 0.0
+    strings = strings_in(case.call)
+    return 0.5 if any(case.catalogue.identifier(doc) in strings for doc in case.right_documents) else 0.0
