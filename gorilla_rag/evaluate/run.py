@@ -94,7 +94,6 @@ def evaluate(
         scored, peaks = _answered(gorilla, benchmark, asked, planned, rankings, how, seed, Path(out or temporary), tell)
     scored += [_scored(name, "responses", asked, made) for name, made in given.items()]
     scored += [_scored(name, "baseline", asked, made) for name, made in basic.items()]
-    grouped = Grouped([question.gold for question in asked.questions], seed=seed)
     settings = {**how, "modes": list(modes), "choosers": list(choosers), "against": against}
     return Report(
         {
@@ -102,10 +101,7 @@ def evaluate(
             "benchmark": record.benchmark(asked),
             "run": record.run(gorilla, asked, planned, fields)
             | {"command": command, "seed": seed, "settings": settings},
-            "rows": _lines(scored, against, grouped),
-            "retrieval": retrieval(asked, rankings, grouped),
-            "noise": noise(asked),
-            "questions": record.questions(asked, scored, rankings),
+            **_figures(asked, scored, rankings, against, seed),
             "timings": record.timings(scored, peaks) | {"seconds": time.perf_counter() - begun},
         }
     )
@@ -145,9 +141,16 @@ def _answered(
     return scored, peaks
 
 
-def _lines(scored: Sequence[Scored], against: str, grouped: Grouped) -> list[dict[str, Any]]:
+def _figures(asked: Benchmark, scored: Sequence[Scored], rankings: Rankings, against: str, seed: int) -> dict[str, Any]:
+    """Everything that is computed from outcomes and rankings."""
+    grouped = Grouped([question.gold for question in asked.questions], seed=seed)
     tests = compare_with(scored, against, grouped)
-    return [line(row, grouped) | {"test": test} for row, test in zip(scored, tests, strict=True)]
+    return {
+        "rows": [line(row, grouped) | {"test": test} for row, test in zip(scored, tests, strict=True)],
+        "retrieval": retrieval(asked, rankings, grouped),
+        "noise": noise(asked),
+        "questions": record.questions(asked, scored, rankings),
+    }
 
 
 def _scored(
