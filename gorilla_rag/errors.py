@@ -137,3 +137,43 @@ class BenchmarkError(GorillaError):
         super().__init__(f"{file}:{line}: {reason}" if line else f"{file}: {reason}", hint=hint)
         self.file = file
         self.line = line
+
+
+class PackageMissing(GorillaError):
+    """A Python package that isn't installed in the environment looked at."""
+
+    exit_code = 15
+
+
+class PackageUnreadable(GorillaError):
+    """A Python package that is installed and can't be read: it fails, or takes too long."""
+
+    exit_code = 16
+
+
+class EndpointError(GorillaError):
+    """A model server that is down, slow or rate-limited, refuses the request, or answers nonsense.
+
+    Attributes:
+        reason: which of these.
+        status: the HTTP status, 0 where there was no answer.
+    """
+
+    exit_code = 17
+
+    def __init__(self, message: str, *, reason: str, status: int = 0, hint: str) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+        self.status = status
+
+
+class AdapterMismatch(GorillaError):
+    """An adapter that was trained for another base model."""
+
+    exit_code = 18
+
+
+class DeviceMissing(GorillaError):
+    """A torch device that this machine doesn't have."""
+
+    exit_code = 19

@@ -6,7 +6,6 @@ Reads documents, syntax trees and signatures; imports and runs nothing that a do
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -125,7 +124,7 @@ def _signature(call: Call, dotted: str, source: str = "") -> Iterator[Check]:
     if found.state == "unknown":
         yield Check("exists", "not applicable", found.detail, source)
         return
-    version = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
+    version = f"{found.package} {found.version}"
     if found.state in ("missing", "not callable"):
         what = "no such name" if found.state == "missing" else "not callable"
         yield Check("exists", "failed", f"{dotted}: {what} in {version}", source)
@@ -134,14 +133,17 @@ def _signature(call: Call, dotted: str, source: str = "") -> Iterator[Check]:
     if found.signature is None:
         yield Check("binds", "not applicable", f"{dotted} doesn't tell its signature", source)
         return
-    error = signatures.binding_error(call, found.signature)
-    yield Check("binds", "failed" if error else "passed", error or f"to {dotted}({_takes(found)})", source)
+    wrong = signatures.fault(signatures.Given.of(call), found.signatures)
+    detail = wrong.message if wrong else f"to {dotted}({_takes(found)})"
+    yield Check("binds", "failed" if wrong else "passed", detail, source)
 
 
 def _takes(found: signatures.Resolved) -> str:
     """A signature's parameters, with `=…` after those that may be left out."""
     parameters = found.signature.parameters.values() if found.signature else ()
-    return ", ".join(str(p.replace(default=p.empty)) + ("" if p.default is p.empty else "=…") for p in parameters)
+    return ", ".join(
+        str(p.replace(default=p.empty, annotation=p.empty)) + ("" if p.default is p.empty else "=…") for p in parameters
+    )
 
 
 def _code_checks(call: Call, code: str, lookup: Lookup, doc: ApiDoc | None) -> Iterator[Check]:

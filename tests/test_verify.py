@@ -157,7 +157,7 @@ def test_a_standard_library_call_exists_and_binds(call: str) -> None:
         ("shutil.copy(here, there, colour=2)", "colour"),
         ("math.floor()", "x"),
         ("math.floor(x=1)", "x"),
-        ("datetime.datetime.now(zone, 2)", "too many"),
+        ("datetime.datetime.now(zone, 2)", "takes 1 positional argument, 2 given"),
         ("heapq.heappush(heap=h, item=1)", "heap"),
     ],
 )
@@ -179,9 +179,8 @@ def test_a_name_that_is_missing_or_no_function_does_not_exist(call: str, why: st
 @pytest.mark.parametrize(
     ("call", "why"),
     [
-        ("transformers.pipeline('x')", "transformers isn't a package that was indexed"),
+        ("nosuchpackage.pipeline('x')", "nosuchpackage isn't a package that is installed here"),
         ("antigravity.fly()", "antigravity isn't looked up"),
-        ("str.join(x, y)", "str isn't a package"),
         ("a.b(1).c()", "not a plain dotted name"),
         ("a[0].b()", "isn't a package"),
     ],
@@ -218,7 +217,7 @@ def example(a: Any, /, b: Any, c: Any = 0, *, d: Any = 0) -> None:
     """A signature to bind to."""
 
 
-@pytest.mark.parametrize("call", ["f(1, 2)", "f(1, b=2, d=4)", "f(1, 2, 3)", "f(*x)", "f(**x)", "f(1, 2, 3, 4, *x)"])
+@pytest.mark.parametrize("call", ["f(1, 2)", "f(1, b=2, d=4)", "f(1, 2, 3)", "f(*x)", "f(**x)", "f(*x, d=1)"])
 def test_arguments_that_bind_or_are_hidden_by_stars_have_no_error(call: str) -> None:
     assert signatures.binding_error(parse_call(call), inspect.signature(example)) is None
 
@@ -226,12 +225,14 @@ def test_arguments_that_bind_or_are_hidden_by_stars_have_no_error(call: str) -> 
 @pytest.mark.parametrize(
     ("call", "why"),
     [
-        ("f()", "missing a required argument: 'a'"),
-        ("f(1)", "missing a required argument: 'b'"),
-        ("f(1, 2, 3, 4)", "too many positional"),
-        ("f(1, 2, b=3)", "multiple values for argument 'b'"),
-        ("f(1, 2, e=3)", "unexpected keyword argument 'e'"),
+        ("f()", "needs the argument 'a'"),
+        ("f(1)", "needs the argument 'b'"),
+        ("f(1, 2, 3, 4)", "takes 3 positional arguments, 4 given"),
+        ("f(1, 2, b=3)", "'b' is given twice"),
+        ("f(1, 2, e=3)", "takes no argument 'e'"),
         ("f(a=1, b=2)", "'a'"),
+        ("f(1, 2, 3, 4, *x)", "takes 3 positional arguments, 4 given"),
+        ("f(e=1, **x)", "takes no argument 'e'"),
         ("f(1, 2, d=3, d=4)", "'d' is given twice"),
     ],
 )
