@@ -133,7 +133,7 @@ def _signature(call: Call, dotted: str, source: str = "") -> Iterator[Check]:
     if found.signature is None:
         yield Check("binds", "not applicable", f"{dotted} doesn't tell its signature", source)
         return
-    wrong = signatures.fault(signatures.Given.of(call), found.signatures)
+    wrong = signatures.fault(signatures.Given.of(call), found.signatures, found.other_names)
     detail = wrong.message if wrong else f"to {dotted}({_takes(found)})"
     yield Check("binds", "failed" if wrong else "passed", detail, source)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Literal
 
@@ -12,6 +12,11 @@ from gorilla_rag.call import Call, Expr
 
 FaultKind = Literal["unexpected-argument", "missing-argument"]
 _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+# Names that compiled functions of a package take besides those in its stubs.
+OTHER_NAMES: Mapping[str, Mapping[str, str]] = {
+    # PyTorch's argument parser takes NumPy's names (torch/csrc/utils/python_arg_parser.cpp).
+    "torch._C": {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"},
+}
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -30,6 +35,10 @@ class Given:
     keywords: tuple[str, ...] = ()
     starred: bool = False
     unpacked: bool = False
+
+    def renamed(self, other_names: Mapping[str, str]) -> Given:
+        """The same with other names of parameters replaced by their own."""
+        return replace(self, keywords=tuple(other_names.get(name, name) for name in self.keywords))
 
     @classmethod
     def of(cls, call: Call) -> Given:
@@ -56,11 +65,14 @@ class Fault:
     nearest: str = ""
 
 
-def fault(given: Given, signatures: Sequence[inspect.Signature]) -> Fault | None:
+def fault(
+    given: Given, signatures: Sequence[inspect.Signature], other_names: Mapping[str, str] | None = None
+) -> Fault | None:
     """Why a call fits none of several signatures; `None` when it fits one, or none is known."""
     found = []
     for one in signatures:
-        wrong = _fault(given, one)
+        other = {name: own for name, own in (other_names or {}).items() if own in one.parameters}
+        wrong = _fault(given.renamed({k: v for k, v in other.items() if k not in one.parameters}), one)
         if wrong is None:
             return None
         found.append((sum(name in one.parameters for name in given.keywords), wrong))

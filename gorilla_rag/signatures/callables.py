@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import griffe
 
+from gorilla_rag.signatures.binding import OTHER_NAMES
 from gorilla_rag.signatures.decorators import SAME_PARAMETERS, keeps_parameters
 from gorilla_rag.signatures.objects import ObjectKind
 from gorilla_rag.signatures.tree import Builtin, Definition, Instance, Object, Tree, Unknown, written
@@ -38,6 +39,7 @@ class Callable:
         deprecated: what its deprecation says.
         file: where it is defined.
         line: 1-based.
+        other_names: of parameters, that are taken too and not written.
     """
 
     kind: ObjectKind
@@ -47,6 +49,7 @@ class Callable:
     deprecated: str = ""
     file: str = ""
     line: int = 0
+    other_names: Mapping[str, str] = field(default_factory=dict)
 
 
 def describe(tree: Tree, node: Object | Instance) -> Callable:
@@ -77,7 +80,15 @@ def _located(made: Callable, node: Object) -> Callable:
     docs = [one.item.docstring.value for one in node.definitions if one.item.docstring]
     text = inspect.cleandoc(docs[0]) if docs else ""
     deprecated = next((one for one in map(_deprecation, node.definitions) if one), "")
-    return replace(made, docstring=text, deprecated=deprecated, file=str(node.module.path), line=node.item.lineno or 0)
+    other = next((names for place, names in OTHER_NAMES.items() if node.path.startswith(f"{place}.")), {})
+    return replace(
+        made,
+        docstring=text,
+        deprecated=deprecated,
+        file=str(node.module.path),
+        line=node.item.lineno or 0,
+        other_names=other,
+    )
 
 
 def _deprecation(one: Definition) -> str:
@@ -102,10 +113,17 @@ def _function(tree: Tree, node: Object) -> Callable:
     if "property" in labels:
         return _located(Callable("property", unsure="it is a property"), node)
     found: list[tuple[list[inspect.Signature], str]] = [_of_definition(tree, one) for one in node.definitions]
-    chosen = next((one for one in found if not one[1]), found[0])
+    chosen = next((one for one in found if not one[1] and _covers(one[0], found[0][0])), found[0])
     unsure = f"{node.path} is defined in several ways" if node.ambiguous else chosen[1]
     signatures = tuple(_without_first(one) if strips else one for one in chosen[0])
     return _located(Callable(kind, signatures, unsure), node)
+
+
+def _covers(stub: Sequence[inspect.Signature], source: Sequence[inspect.Signature]) -> bool:
+    """Whether a stub has every parameter of the source: else it is of another version."""
+    told = {name for one in stub for name in one.parameters}
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return all(p.kind in variadic or name in told for one in source for name, p in one.parameters.items())
 
 
 def _of_definition(tree: Tree, one: Definition) -> tuple[list[inspect.Signature], str]:
@@ -207,7 +225,7 @@ def _construction(tree: Tree, node: Object) -> Callable:
             return Callable("class", (), "" if plain else f"made as {one.name}")
         if why := _other_construction(one):
             return Callable("class", (), why)
-        if any(_is_dataclass(d) for d in one.definitions):
+        if any(_is_dataclass(d) for d in one.definitions) and not _made_otherwise(one, "__init__"):
             fields = _dataclass_fields(tree, [o for o in order if isinstance(o, Object)])
             return Callable(
                 "class", (fields,) if fields else (), unsure or ("" if fields else "its fields can't be read")
@@ -215,8 +233,7 @@ def _construction(tree: Tree, node: Object) -> Callable:
         for name in ("__init__", "__new__"):
             made = _own_constructor(tree, one, name)
             if made is not None:
-                other = _own_constructor(tree, one, "__new__") if name == "__init__" else None
-                return Callable("class", made.signatures, unsure or made.unsure or (other.unsure if other else ""))
+                return Callable("class", made.signatures, unsure or made.unsure or _made_otherwise(one, name))
     if unsure:
         return Callable("class", (), unsure)
     return Callable("class", (inspect.Signature(),))
@@ -250,8 +267,17 @@ def _own_constructor(tree: Tree, node: Object, name: str) -> Callable | None:
     return Callable("class", tuple(map(_without_first, chosen[0])), chosen[1])
 
 
+def _made_otherwise(node: Object, name: str) -> str:
+    """Why `__init__` may not decide: a `__new__` beside it may make an instance of another class."""
+    sourced = any(one.module.path.suffix == ".py" and "__new__" in one.item.members for one in node.definitions)
+    return f"{node.path}.__new__ may make something else" if name == "__init__" and sourced else ""
+
+
 def _is_dataclass(one: Definition) -> bool:
-    return any(decorator.callable_path in _DATACLASS for decorator in getattr(one.item, "decorators", ()))
+    return any(
+        decorator.callable_path in _DATACLASS and "init=False" not in str(decorator.value)
+        for decorator in getattr(one.item, "decorators", ())
+    )
 
 
 def _dataclass_fields(tree: Tree, order: Sequence[Object]) -> inspect.Signature | None:

@@ -151,6 +151,11 @@ class Environment:
             raise PackageMissing(f"{name} isn't installed for {self.python}", hint=self._hint(name))
         return found
 
+    def nearest_module(self, name: str) -> str:
+        """The installed top-level module that was probably meant; empty when none is near."""
+        names = [one for one in {*self._owners, *self.standard} if not one.startswith("_")]
+        return next(iter(get_close_matches(name, sorted(names), n=1, cutoff=0.75)), "")
+
     def _hint(self, name: str) -> str:
         names = sorted({*self.distributions, *self._owners})
         near = get_close_matches(normalised(name), names, n=3, cutoff=0.7)

@@ -172,6 +172,8 @@ def _open(syntax: ast.Module) -> str:
                 return "it runs made-up code"
             if node.func.id == "setattr":
                 return "it sets attributes while it is imported"
+        if isinstance(node, ast.Call) and any(_is_namespace(one) for one in node.args):
+            return "it hands its names to be set"
         if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             if any(isinstance(one, ast.Subscript) and _is_namespace(one.value) for one in targets):
@@ -196,7 +198,7 @@ def _module_level(syntax: ast.Module) -> Iterator[ast.AST]:
 def _is_namespace(node: ast.expr) -> bool:
     """`globals()`, `vars()`, `sys.modules`, `module.__dict__`."""
     if isinstance(node, ast.Call):
-        return isinstance(node.func, ast.Name) and node.func.id in _RUN_TIME
+        return isinstance(node.func, ast.Name) and node.func.id in _RUN_TIME and not node.args
     return isinstance(node, ast.Attribute) and (node.attr == "__dict__" or ast.unparse(node) == "sys.modules")
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import builtins
 import inspect
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Literal
@@ -41,6 +42,7 @@ class Resolved:
         deprecated: what its deprecation says; empty when it isn't.
         package: the distribution it belongs to; `Python` for the standard library.
         version: of that.
+        other_names: of parameters, that are taken too and not in the signatures.
     """
 
     state: State
@@ -53,6 +55,7 @@ class Resolved:
     deprecated: str = ""
     package: str = ""
     version: str = ""
+    other_names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def signature(self) -> inspect.Signature | None:
@@ -183,14 +186,20 @@ class Resolver:
 
     def missing_name(self, dotted: str) -> tuple[str, str, str]:
         """Of a name that is missing: the part that exists, the first name that doesn't, and the nearest there is."""
-        node: Node = Module(dotted.partition(".")[0])
         parts = dotted.split(".")
         for place, name in enumerate(parts[1:], start=1):
-            following = self.tree.member(node, name)
-            if isinstance(following, Missing | Unknown):
-                return ".".join(parts[:place]), name, nearest(name, self.names(node))
-            node = following
+            if self.resolve(".".join(parts[: place + 1])).state == "missing":
+                owner = ".".join(parts[:place])
+                return owner, name, nearest(name, self._all_names(owner))
         return dotted, "", ""
+
+    def _all_names(self, dotted: str) -> Iterator[str]:
+        """What stands in a module or class, as far as source or the probe can tell."""
+        node = self.tree.find(dotted)
+        yield from self.names(node.of if isinstance(node, Instance) else node)
+        if self.probe.allows(dotted):
+            with suppress(PackageUnreadable):
+                yield from self.probe.members(dotted)
 
 
 _MOST_STARS = 60
@@ -215,6 +224,7 @@ def _described(made: Callable) -> Resolved:
         made.kind,
         docstring=made.docstring,
         deprecated=made.deprecated,
+        other_names=made.other_names,
     )
 
 

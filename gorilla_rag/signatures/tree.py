@@ -21,7 +21,7 @@ _DEEPEST = 40
 _NAMES_FROM_ELSEWHERE = re.compile(
     r"import \*|globals\(\)|setattr\(|__getattr__|__dict__|sys\.modules|exec\(|locals\(|vars\("
 )
-_LISTED = re.compile(r"^__all__ = \[(?![\s\S]*^__all__)", re.MULTILINE)
+_LISTED = re.compile(r"^__all__ = \[\s*[\x22\x27](?![\s\S]*^__all__)", re.MULTILINE)
 _PLAIN_METACLASSES = {"ABCMeta", "EnumMeta", "EnumType", "type", "ProtocolMeta", "_ProtocolMeta"}
 _PLAIN_DECORATORS = {
     "dataclass",
@@ -85,9 +85,15 @@ class Object:
 
 @dataclass(frozen=True)
 class Instance:
-    """An instance of a class, made at the top of a module: `norm = norm_gen(name="norm")`."""
+    """An instance of a class, made at the top of a module: `norm = norm_gen(name="norm")`.
+
+    Attributes:
+        of: the class.
+        definition: where it is made; `None` for an instance that nobody has named.
+    """
 
     of: Object
+    definition: Definition | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,13 @@ class Tree:
         for name in rest:
             node = self.member(node, name, depth)
         return node
+
+    def imported(self, dotted: str, depth: int = 0) -> Node:
+        """What `from module import name` brings, `module.name` given: the module is found by its files."""
+        parent, _, name = dotted.rpartition(".")
+        if not parent or not self.environment.files(parent).exists:
+            return self.find(dotted, depth)
+        return self.member(Module(parent), name, depth)
 
     def member(self, node: Node, name: str, depth: int = 0) -> Node:
         """What `node.name` is."""
@@ -180,17 +193,21 @@ class Tree:
         found = [self._written(one, name, depth) for one in readings]
         objects = [node for node in found if isinstance(node, Object)]
         if objects:
-            definitions = dict.fromkeys(one for node in objects for one in node.definitions)
-            return Object(tuple(definitions), any(node.ambiguous for node in objects))
+            objects.sort(key=lambda node: isinstance(node.item, griffe.Attribute))
+            definitions = tuple(dict.fromkeys(one for node in objects for one in node.definitions))
+            return replace(objects[0], definitions=definitions, ambiguous=any(node.ambiguous for node in objects))
         for node in found:
             if isinstance(node, Module | Instance | Builtin):
                 return node
         if not readings and self.environment.files(f"{dotted}.{name}").exists:
             return Module(f"{dotted}.{name}")
         unknown = [node for node in found if isinstance(node, Unknown)]
-        stub = readings[-1] if readings and readings[-1].path.suffix == ".pyi" else None
-        if unknown and not (stub and isinstance(found[-1], Missing)):
-            return unknown[0]  # a stub that comes with its module says what the module has
+        if files.stub and (unknown or files.compiled):
+            private = any(part.startswith("_") for part in (*dotted.split("."), name))
+            if private or isinstance(found[-1], Unknown):  # only a public module's own stub lists all it has
+                return (*unknown, Unknown(f"{dotted} is compiled, and its stub needn't list it"))[0]
+        elif unknown:
+            return unknown[0]
         if not readings:
             why = "it is compiled" if files.compiled else "its source can't be read"
             return Unknown(f"{dotted}: {why}") if files.source or files.compiled else Missing(dotted)
@@ -203,10 +220,12 @@ class Tree:
             return self._imported(module, member, name, depth)
         if isinstance(member, griffe.Object) and not isinstance(member, griffe.Module):
             return self._defined(module, member, name, depth)
-        if name in _MODULE_NAMES:
-            return Unknown("every module has it")
-        if self.environment.files(f"{module.dotted}.{name}").exists:
-            return Module(f"{module.dotted}.{name}")
+        if name.startswith("__") and name.endswith("__"):
+            return Unknown("every module has some of these")
+        inner = f"{module.dotted}.{name}"
+        if self.environment.files(inner).exists:
+            namesake = self._through_star(inner, name, depth) if inner in module.stars else Missing(inner)
+            return Module(inner) if isinstance(namesake, Missing | Unknown) else namesake
         return self._from_stars(module, name, depth) or self._unwritten(module, name)
 
     def _from_stars(self, module: ReadModule, name: str, depth: int) -> Node | None:
@@ -229,7 +248,10 @@ class Tree:
         return Missing(module.dotted)
 
     def _imported(self, module: ReadModule, alias: griffe.Alias, name: str, depth: int) -> Node:
-        found = self.find(alias.target_path, depth + 1)
+        itself = f"{module.dotted}.{name}"
+        if alias.target_path == itself and self.environment.files(itself).exists:
+            return Module(itself)  # `from . import submodule`
+        found = self.imported(alias.target_path, depth + 1)
         if isinstance(found, Missing):
             return Unknown(f"{module.dotted} imports it from {found.owner}, which doesn't show it")
         if name in module.ambiguous:
@@ -251,19 +273,34 @@ class Tree:
     def _other_name(self, module: ReadModule, member: griffe.Attribute, depth: int) -> Node | None:
         """What an attribute is another name of (`concat = concatenate`), or an instance of."""
         value = member.value
+        if module.path.suffix == ".pyi" and isinstance(member.annotation, griffe.Expr) and value in (None, "..."):
+            return self._typed(module, member, member.annotation, depth)
         if isinstance(value, griffe.ExprCall):
             made = self.expression(module, value.function, depth + 1)
             is_class = isinstance(made, Object) and isinstance(made.item, griffe.Class)
-            return Instance(made) if is_class and isinstance(made, Object) else None
+            return Instance(made, Definition(module, member)) if is_class and isinstance(made, Object) else None
         if isinstance(value, griffe.ExprName | griffe.ExprAttribute):
             found = self.expression(module, value, depth + 1)
-            return found if isinstance(found, Object | Instance | Builtin | Module) else None
+            known = isinstance(found, Object | Instance | Module)
+            return found if known or (isinstance(found, Builtin) and callable(getattr(builtins, found.name))) else None
         return None
+
+    def _typed(self, module: ReadModule, member: griffe.Attribute, annotation: griffe.Expr, depth: int) -> Node | None:
+        """What a stub declares by its type: `add: Final[_UFunc]` is an instance of `_UFunc`."""
+        if isinstance(annotation, griffe.ExprSubscript) and str(annotation.left).rpartition(".")[2] in (
+            "Final",
+            "ClassVar",
+        ):
+            inner = annotation.slice
+            return self._typed(module, member, inner, depth) if isinstance(inner, griffe.Expr) else None
+        found = self.expression(module, annotation, depth + 1)
+        is_class = isinstance(found, Object) and isinstance(found.item, griffe.Class)
+        return Instance(found, Definition(module, member)) if is_class and isinstance(found, Object) else None
 
     def expression(self, module: ReadModule, value: str | griffe.Expr, depth: int = 0) -> Node:
         """What a name or dotted name stands for in a module; what it is subscripted with doesn't matter."""
         while isinstance(value, griffe.ExprSubscript):
-            value = value.left  # type: ignore[assignment]
+            value = value.left
         if not isinstance(value, str | griffe.ExprName | griffe.ExprAttribute):
             return Unknown("made by an expression")
         first, *rest = str(value).split(".")
@@ -312,7 +349,9 @@ class Tree:
         for one in order:
             if isinstance(one, Object) and (why := _makes_attributes(one, instance=instance)):
                 return Unknown(f"{one.path}: {why}")
-        return Unknown("every object has it") if hasattr(object, name) or hasattr(type, name) else Missing(node.path)
+        dunder = name.startswith("__") and name.endswith("__")
+        everywhere = dunder or hasattr(object, name) or hasattr(type, name)
+        return Unknown("every object has some of these") if everywhere else Missing(node.path)
 
     def _own(self, node: Object, name: str) -> Node | None:
         """What stands in the class itself."""
@@ -375,9 +414,6 @@ def _may_export(text: str, name: str) -> bool:
     if listed:
         return f'"{name}"' in text[listed.start() :] or f"'{name}'" in text[listed.start() :]
     return name in text or _NAMES_FROM_ELSEWHERE.search(text) is not None
-
-
-_MODULE_NAMES = {"__name__", "__file__", "__doc__", "__path__", "__dict__", "__spec__", "__loader__", "__package__"}
 
 
 def _makes_attributes(node: Object, *, instance: bool) -> str:
