@@ -7,11 +7,15 @@ import os
 import re
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
+from gorilla_rag import signatures
 from gorilla_rag.apidoc import ApiDoc
-from gorilla_rag.call import Call, calls_in
+from gorilla_rag.call import Call, Expr, calls_in
 from gorilla_rag.errors import CallSyntaxError
+
+_OWNER_PARTS = 2
 
 
 def code_for(doc: ApiDoc, call: Call) -> str:
@@ -19,7 +23,7 @@ def code_for(doc: ApiDoc, call: Call) -> str:
     if doc.kind != "python" or call.raw is not None:
         return call.render()
     example = textwrap.dedent(doc.example_code).strip()
-    alone = "\n".join([*_imports(doc, call), call.render()])
+    alone = "\n".join([*_imports(doc, call), *_usual_form(doc, call)])
     found = next((node for made, node in _calls(example) if made.key(doc.parameter_names) == doc.call_key), None)
     if found is None or call == doc.call:
         return alone if found is None else example
@@ -51,6 +55,8 @@ def _calls(source: str) -> list[tuple[Call, ast.Call]]:
 def _imports(doc: ApiDoc, call: Call) -> list[str]:
     """The import of a fully qualified call's module, where its first name is known to be a module's."""
     head, *rest = call.path.split(".")
+    if doc.source == "python":
+        return [f"import {signatures.default_resolver().environment.module_of(call.path) or head}"]
     standard = head in sys.stdlib_module_names
     required = {re.split(r"[^\w-]", name)[0].replace("-", "_").lower() for name in doc.python_environment_requirements}
     if not rest or not (standard or head in {*required, doc.package}):
@@ -61,6 +67,18 @@ def _imports(doc: ApiDoc, call: Call) -> list[str]:
             break
         modules.append(name)
     return [f"import {'.'.join(modules)}"]
+
+
+def _usual_form(doc: ApiDoc, call: Call) -> list[str]:
+    """The call as it is typed: an installed class's method on an instance, `frame.groupby(…)`; else as it stands."""
+    *owner, name = call.path.split(".")
+    first = call.args[0] if call.args and call.receiver is None else None
+    if doc.source != "python" or len(owner) < _OWNER_PARTS or not isinstance(first, Expr):
+        return [call.render()]
+    if not first.source.isidentifier() or first.source.rstrip("_") != owner[-1].lower().strip("_"):
+        return [call.render()]
+    bound = replace(call, function=f"{first.source}.{name}", args=call.args[1:])
+    return [f"{first.source}: {'.'.join(owner)}", bound.render()]
 
 
 def _is_standard_module(parts: list[str]) -> bool:

@@ -41,7 +41,8 @@ def verify(
         faults: what those keywords, checked afterwards, found wrong with the arguments.
     """
     schema = _schema(doc, removed, faults)
-    checks = [_parses(call, doc), *_documented(call, lookup, doc), schema, *_signature(call, call.path)]
+    documented = [*_documented(call, lookup, doc), *_version(doc)]
+    checks = [_parses(call, doc), *documented, schema, *_signature(call, call.path)]
     return Verdict((*checks, *_code_checks(call, code, lookup, doc)))
 
 
@@ -80,25 +81,44 @@ def _documented(call: Call, lookup: Lookup, doc: ApiDoc | None) -> Iterator[Chec
     yield Check("literals", "failed" if faults else "passed", f"not documented: {detail}" if faults else detail)
 
 
+def _version(doc: ApiDoc | None) -> Iterator[Check]:
+    """Whether the version that is documented is the one that is installed, where a document names one."""
+    if doc is None or doc.kind != "python" or not doc.version:
+        return
+    installed = signatures.default_resolver().environment.installed_version(doc.package)
+    if not installed:
+        yield Check("version", "not applicable", f"documents {doc.package} {doc.version}, which isn't installed here")
+    elif installed == doc.version:
+        yield Check("version", "passed", f"documented and installed: {doc.package} {installed}")
+    else:
+        yield Check("version", "failed", f"documents {doc.package} {doc.version}; installed is {installed}")
+
+
 def _undocumented(call: Call, doc: ApiDoc) -> list[str]:
     """The literal arguments that neither the documented call has nor its parameters allow, a chain's first last."""
     names = doc.parameter_names
     documented = dict(doc.call.bind(names).arguments())
-    properties = doc.parameters.get("properties", {})
     faults = [
         f"{name}={value.source}" if isinstance(name, str) else value.source
         for name, value in call.bind(names).arguments()
         if isinstance(value, Literal)
         and not _same(value, documented.get(name))
-        and not (
-            isinstance(name, str)
-            and name in properties
-            and not schema_errors({name: value.value}, parameter_schema(doc.parameters, name))
-        )
+        and not (isinstance(name, str) and _allowed(name, value, doc))
     ]
     if call.receiver and doc.call.receiver:
         faults += _undocumented(call.receiver, replace(doc, api_call=doc.call.receiver.render(), parameters={}))
     return faults
+
+
+def _allowed(name: str, value: Literal, doc: ApiDoc) -> bool:
+    """Whether a parameter's schema admits a literal; of an installed package's, also what has no schema."""
+    properties = doc.parameters.get("properties", {})
+    if name not in properties:
+        return doc.source == "python" and isinstance(doc.api_arguments, dict) and name in doc.api_arguments
+    given = list(value.value) if isinstance(value.value, tuple) else value.value
+    if "default" in properties[name] and properties[name]["default"] == given:
+        return True
+    return not schema_errors({name: given}, parameter_schema(doc.parameters, name))
 
 
 def _same(value: Literal, documented: Argument | None) -> bool:

@@ -28,7 +28,7 @@ from gorilla_rag.signatures import binding_error
 from gorilla_rag.signatures.objects import ApiObject, ObjectKind
 from gorilla_rag.snippet import code_for
 from gorilla_rag.sources.docstrings import signature_in_docstring
-from gorilla_rag.sources.python import document
+from gorilla_rag.sources.python_object import document
 
 EMPTY = inspect.Parameter.empty
 PACKAGES = Path(np.__file__).parents[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -387,3 +388,51 @@ def test_a_call_without_an_example_is_given_the_import_of_a_known_module(call: s
 def test_the_code_of_an_http_call_is_the_call() -> None:
     doc = ApiDoc(id="a", api_call="GET /x", kind="http", example_code="load('old')")
     assert code_for(doc, doc.call) == "GET /x"
+
+
+def versioned(version: str) -> ApiDoc:
+    return ApiDoc(
+        id=f"numpy-{version}",
+        api_call="numpy.sort(a)",
+        version=version,
+        source="python",
+        api_arguments={"a": "the array", "axis": "along which", "kind": "how"},
+        parameters={"type": "object", "properties": {"axis": {"type": "integer", "default": -1}}, "required": []},
+        python_environment_requirements=("numpy",),
+    )
+
+
+def test_a_verdict_says_whether_the_documented_version_is_the_installed_one() -> None:
+    import importlib.metadata
+
+    installed = importlib.metadata.version("numpy")
+    same = verify(parse_call("numpy.sort(a)"), "", lambda _: [], doc=versioned(installed))
+    assert (same.outcome("version"), same.outcome("exists"), same.outcome("binds")) == ("passed", "passed", "passed")
+    assert check(same, "exists").detail == f"numpy.sort in numpy {installed}"
+    other = verify(parse_call("numpy.sort(a)"), "", lambda _: [], doc=versioned("0.1"))
+    assert other.outcome("version") == "failed"
+    assert check(other, "version").detail == f"documents numpy 0.1; installed is {installed}"
+
+
+def test_a_documented_package_that_is_not_installed_has_no_version_to_compare() -> None:
+    doc = replace(versioned("1"), python_environment_requirements=("no-such-package",))
+    assert verify(doc.call, "", lambda _: [], doc=doc).outcome("version") == "not applicable"
+
+
+@pytest.mark.parametrize(
+    ("call", "outcome"),
+    [
+        ("numpy.sort(a, axis=0)", "passed"),
+        ("numpy.sort(a, axis=-1, kind='stable')", "passed"),
+        ("numpy.sort(a, axis='rows')", "failed"),
+        ("numpy.sort(a, ascending=False)", "failed"),
+    ],
+)
+def test_literals_of_an_installed_packages_parameters_are_documented_by_its_signature(call: str, outcome: str) -> None:
+    assert verify(parse_call(call), "", lambda _: [], doc=versioned("1")).outcome("literals") == outcome
+
+
+def test_a_call_of_an_installed_package_that_does_not_exist_or_bind_fails() -> None:
+    assert verify(parse_call("numpy.sorted(a)"), "", lambda _: []).outcome("exists") == "failed"
+    wrong = verify(parse_call("numpy.sort(a, reverse=True)"), "", lambda _: [])
+    assert "takes no argument 'reverse'" in check(wrong, "binds").detail

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gorilla_rag.cli import show
+from gorilla_rag.cli import options, show
+
+if TYPE_CHECKING:
+    from gorilla_rag.sources.python import PackagesRead
 
 app = typer.Typer(help="Build and change indexes.", no_args_is_help=True, rich_markup_mode=None)
-Sources = Annotated[list[Path], typer.Argument(help="APIBench (.jsonl) or API Zoo (.json) files, or folders of them.")]
+_FILES = "APIBench (.jsonl) or API Zoo (.json) files, or folders of them."
+Sources = Annotated[list[Path], typer.Argument(help=_FILES)]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave malformed entries out and report them.")]
 Trust = Annotated[bool, typer.Option("--trust", help="You vouch for these files.")]
 Json = Annotated[bool, typer.Option("--json", help="One line of JSON.")]
@@ -19,22 +24,66 @@ _SHOWN = 10
 
 @app.command()
 def build(
-    sources: Sources,
     out: Annotated[Path, typer.Option("--out", help="The index's folder.")],
+    sources: Annotated[list[Path] | None, typer.Argument(help=_FILES)] = None,
+    packages: Annotated[list[str] | None, typer.Option(help="Installed Python packages; commas, or once each.")] = None,
+    requirements: Annotated[Path | None, typer.Option(help="A requirements file whose packages to read.")] = None,
+    python: Annotated[Path | None, typer.Option(help="The interpreter whose packages they are.")] = None,
+    no_run: Annotated[bool, typer.Option("--no-run", help="Read source alone; don't import compiled parts.")] = False,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            help="A sentence-transformers model: a folder, or a name in the hub's cache; by default the embedded one."
+        ),
+    ] = None,
     skip_bad: SkipBad = False,
     trust: Trust = False,
     json_: Json = False,
 ) -> None:
-    """Build an index from documentation."""
-    from gorilla_rag.encoders.embedded import EmbeddedEncoder
+    """Build an index from documentation files, installed packages, or both.
+
+    With neither named, it reads a choice of what is installed: the packages with most source, without importing any.
+    An encoder's first time, it is exported to ONNX.
+    """
+    from gorilla_rag.cli import prepare
     from gorilla_rag.index import change
     from gorilla_rag.sources import apibench
 
-    read = apibench.read(sources, skip_bad=skip_bad, trusted=trust)
-    recipe = {"source": "apibench", "paths": [str(path) for path in sources]}
+    files = apibench.read(sources, skip_bad=skip_bad, trusted=trust) if sources else None
+    made = prepare.encoder(encoder)
     with show.steps() as tell:
-        change.build(out, read.docs, EmbeddedEncoder(), recipe=recipe, progress=tell)
-    _report(out, list(map(str, read.problems)), json_)
+        named = [name for given in packages or [] for name in given.split(",") if name]
+        read = None
+        if named or requirements or not files:
+            read = _packages(named, requirements, python, run=not no_run, skip_bad=skip_bad, tell=tell)
+        docs = [*(files.docs if files else ()), *(read.docs if read else ())]
+        recipe: dict[str, Any] = {"source": "python" if read else "apibench", "paths": [str(path) for path in sources or []]}
+        recipe |= {"packages": dict(read.counts)} if read else {}
+        change.build(out, docs, made, recipe=recipe, progress=tell)
+    problems = [*(files.problems if files else ()), *(read.problems if read else ())]
+    _report(out, list(map(str, problems)), json_)
+
+
+def _packages(
+    named: list[str], requirements: Path | None, python: Path | None, *, run: bool, skip_bad: bool, tell: Any
+) -> PackagesRead:
+    """Reads the packages that are named, or a choice of those installed."""
+    from gorilla_rag.errors import PackageMissing
+    from gorilla_rag.signatures import Environment
+    from gorilla_rag.sources import python as source
+
+    environment = Environment.of(python) if python else Environment()
+    wanted, missing = list(named), list[PackageMissing]()
+    if requirements:
+        there, missing = source.available(source.required(requirements), environment)
+        if missing and not skip_bad:
+            raise missing[0]
+        wanted += there
+    elif not named:
+        wanted, run = [one.name for one in source.chosen(environment)], False
+        show.notes().print(f"reading {', '.join(wanted)} (name others with --packages)", markup=False)
+    read = source.read(wanted, environment=environment, run=run, skip_bad=skip_bad, progress=tell)
+    return replace(read, problems=(*missing, *read.problems))
 
 
 @app.command()
@@ -42,18 +91,20 @@ def add(
     index: Annotated[Path, typer.Argument(help="The index's folder.")],
     sources: Sources,
     update: Annotated[bool, typer.Option("--update", help="Replace documents that are there.")] = False,
+    encoder: options.Encoder = None,
     skip_bad: SkipBad = False,
     trust: Trust = False,
     json_: Json = False,
 ) -> None:
     """Add documents to an index, or (--update) replace those of the same id."""
-    from gorilla_rag.encoders.embedded import EmbeddedEncoder
+    from gorilla_rag.cli import prepare
     from gorilla_rag.index import change
     from gorilla_rag.sources import apibench
 
     read = apibench.read(sources, skip_bad=skip_bad, trusted=trust)
+    made = prepare.encoder_of(index, encoder)
     with show.steps() as tell:
-        (change.update if update else change.add)(index, read.docs, EmbeddedEncoder(), progress=tell)
+        (change.update if update else change.add)(index, read.docs, made, progress=tell)
     _report(index, list(map(str, read.problems)), json_)
 
 
@@ -61,13 +112,14 @@ def add(
 def remove(
     index: Annotated[Path, typer.Argument(help="The index's folder.")],
     ids: Annotated[list[str], typer.Argument(help="Ids of documents.")],
+    encoder: options.Encoder = None,
     json_: Json = False,
 ) -> None:
     """Remove documents from an index."""
-    from gorilla_rag.encoders.embedded import EmbeddedEncoder
+    from gorilla_rag.cli import prepare
     from gorilla_rag.index import change
 
-    change.remove(index, ids, EmbeddedEncoder())
+    change.remove(index, ids, prepare.encoder_of(index, encoder))
     _report(index, [], json_)
 
 

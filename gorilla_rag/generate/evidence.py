@@ -63,6 +63,8 @@ def _words(schema: Any, question: str) -> list[Any]:
     """The options, or the quoted texts, that stand in the question."""
     if not isinstance(schema, Mapping):
         return []
+    if "anyOf" in schema:
+        return [value for part in schema["anyOf"] for value in _words(part, question)]
     options = schema.get("enum")
     if isinstance(options, list):
         words = set(bm25_words(question))
@@ -90,5 +92,6 @@ def _assigned(doc: ApiDoc, numbers: list[_Number], question: str) -> dict[str, i
 
 def _fits(doc: ApiDoc, name: str, number: float) -> bool:
     schema = doc.parameters["properties"][name]
-    numeric = isinstance(schema, Mapping) and schema.get("type") in ("integer", "number")
+    parts = schema.get("anyOf", [schema]) if isinstance(schema, Mapping) else []
+    numeric = any(part.get("type") in ("integer", "number") for part in parts)
     return numeric and not schema_errors({name: number}, parameter_schema(doc.parameters, name))

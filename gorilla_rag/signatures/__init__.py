@@ -3,7 +3,7 @@
 from gorilla_rag.signatures.binding import Fault, Given, binding_error, fault
 from gorilla_rag.signatures.environment import Environment
 from gorilla_rag.signatures.objects import ApiObject
-from gorilla_rag.signatures.resolve import Resolved, Resolver, resolve
+from gorilla_rag.signatures.resolve import Resolved, Resolver, default_resolver, prefer, resolve
 
 __all__ = [
     "ApiObject",
@@ -13,6 +13,8 @@ __all__ = [
     "Resolved",
     "Resolver",
     "binding_error",
+    "default_resolver",
     "fault",
+    "prefer",
     "resolve",
 ]

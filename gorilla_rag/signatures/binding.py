@@ -66,11 +66,24 @@ class Fault:
 
 
 def fault(
-    given: Given, signatures: Sequence[inspect.Signature], other_names: Mapping[str, str] | None = None
+    given: Given,
+    signatures: Sequence[inspect.Signature],
+    other_names: Mapping[str, str] | None = None,
+    *,
+    from_stub: bool = False,
 ) -> Fault | None:
-    """Why a call fits none of several signatures; `None` when it fits one, or none is known."""
+    """Why a call fits none of several signatures; `None` when it fits one, or none is known.
+
+    Args:
+        given: what the call gives.
+        signatures: one, or one an overload.
+        other_names: of parameters, that are taken too.
+        from_stub: whether they are a stub's, of something compiled. Stubs ask for names where a position will do.
+    """
     found = []
     for one in signatures:
+        if from_stub and 0 < given.positional - len(_places(one)) <= _named_only(one):
+            return None
         other = {name: own for name, own in (other_names or {}).items() if own in one.parameters}
         wrong = _fault(given.renamed({k: v for k, v in other.items() if k not in one.parameters}), one)
         if wrong is None:
@@ -89,11 +102,18 @@ def _fault(given: Given, signature: inspect.Signature) -> Fault | None:
     return _twice(given, signature) or _too_much(given, signature) or _too_little(given, signature)
 
 
+def _places(signature: inspect.Signature) -> list[str]:
+    return [name for name, one in signature.parameters.items() if one.kind in _BY_POSITION]
+
+
+def _named_only(signature: inspect.Signature) -> int:
+    return sum(one.kind is inspect.Parameter.KEYWORD_ONLY for one in signature.parameters.values())
+
+
 def _twice(given: Given, signature: inspect.Signature) -> Fault | None:
-    places = [name for name, one in signature.parameters.items() if one.kind in _BY_POSITION]
     taken = [
         name
-        for name in places[: given.positional]
+        for name in _places(signature)[: given.positional]
         if signature.parameters[name].kind is not inspect.Parameter.POSITIONAL_ONLY
     ]
     for name in given.keywords:
@@ -104,7 +124,7 @@ def _twice(given: Given, signature: inspect.Signature) -> Fault | None:
 
 def _too_much(given: Given, signature: inspect.Signature) -> Fault | None:
     kinds = [one.kind for one in signature.parameters.values()]
-    places = sum(kind in _BY_POSITION for kind in kinds)
+    places = len(_places(signature))
     if given.positional > places and inspect.Parameter.VAR_POSITIONAL not in kinds:
         most = f"{places} positional argument" + ("" if places == 1 else "s")
         return Fault("unexpected-argument", f"takes {most}, {given.positional} given")

@@ -40,6 +40,7 @@ class Callable:
         file: where it is defined.
         line: 1-based.
         other_names: of parameters, that are taken too and not written.
+        from_stub: whether all of this is a stub's, of something compiled.
     """
 
     kind: ObjectKind
@@ -50,6 +51,7 @@ class Callable:
     file: str = ""
     line: int = 0
     other_names: Mapping[str, str] = field(default_factory=dict)
+    from_stub: bool = False
 
 
 def describe(tree: Tree, node: Object | Instance) -> Callable:
@@ -88,6 +90,7 @@ def _located(made: Callable, node: Object) -> Callable:
         file=str(node.module.path),
         line=node.item.lineno or 0,
         other_names=other,
+        from_stub=all(one.module.path.suffix == ".pyi" for one in node.definitions),
     )
 
 
@@ -225,7 +228,8 @@ def _construction(tree: Tree, node: Object) -> Callable:
             return Callable("class", (), "" if plain else f"made as {one.name}")
         if why := _other_construction(one):
             return Callable("class", (), why)
-        if any(_is_dataclass(d) for d in one.definitions) and not _made_otherwise(one, "__init__"):
+        own = any("__init__" in d.item.members for d in one.definitions)  # `@dataclass` leaves it as it is
+        if any(_is_dataclass(d) for d in one.definitions) and not own and not _made_otherwise(one, "__init__"):
             fields = _dataclass_fields(tree, [o for o in order if isinstance(o, Object)])
             return Callable(
                 "class", (fields,) if fields else (), unsure or ("" if fields else "its fields can't be read")
@@ -293,12 +297,6 @@ def _dataclass_fields(tree: Tree, order: Sequence[Object]) -> inspect.Signature 
                 or "ClassVar" in str(member.annotation)
             ):
                 continue
-            if (
-                "instance-attribute" in member.labels
-                and "class-attribute" not in member.labels
-                and member.value is None
-            ):
-                pass
             if "KW_ONLY" in str(member.annotation):
                 keyword_only = True
                 continue

@@ -89,6 +89,7 @@ class Environment:
         self.paths = tuple(dict.fromkeys(Path(path) for path in given if Path(path).is_dir()))
         self.version, self.standard, self.python = version, standard, python
         self.files = lru_cache(maxsize=None)(self._files)
+        self.owner = lru_cache(maxsize=None)(self._owner)
 
     @classmethod
     def of(cls, python: str | Path) -> Environment:
@@ -116,7 +117,7 @@ class Environment:
     def distributions(self) -> dict[str, Distribution]:
         """Every installed distribution, by its normalised name; the first on the path wins."""
         found: dict[str, Distribution] = {}
-        for item in importlib.metadata.distributions(path=[str(path) for path in self.paths]):
+        for item in self._installed():
             name = item.metadata["Name"] or ""
             if name and normalised(name) not in found:
                 found[normalised(name)] = _distribution(item, name)
@@ -130,15 +131,18 @@ class Environment:
                 owners.update(dict.fromkeys(found.modules, found))
         return owners
 
-    def owner(self, module: str) -> Distribution | None:
+    def _owner(self, module: str) -> Distribution | None:
         """The distribution that a module belongs to (of several in a namespace, the largest)."""
         root = module.partition(".")[0]
-        if "distributions" not in self.__dict__:  # one of the module's own name is found without reading all of them
-            for item in importlib.metadata.distributions(name=root, path=[str(path) for path in self.paths]):
-                found = _distribution(item, item.metadata["Name"] or root)
-                if root in found.modules:
-                    return found
-        return self._owners.get(root)
+        if "distributions" in self.__dict__:
+            return self._owners.get(root)
+        listing = (item for item in self._installed() if _may_hold(item, root))
+        found = [_distribution(item, item.metadata["Name"] or root) for item in listing]
+        holding = [one for one in found if root in one.modules and not _STUBS.search(one.name)]
+        return max(holding, key=lambda one: one.size, default=None)
+
+    def _installed(self) -> Iterator[importlib.metadata.Distribution]:
+        return importlib.metadata.distributions(path=[str(path) for path in self.paths])  # type: ignore[return-value]
 
     def distribution(self, name: str) -> Distribution:
         """A distribution by its own name or by a module's: `scikit-learn` and `sklearn` are the same.
@@ -150,6 +154,22 @@ class Environment:
         if found is None or not found.modules:
             raise PackageMissing(f"{name} isn't installed for {self.python}", hint=self._hint(name))
         return found
+
+    def module_of(self, dotted: str) -> str:
+        """The module that a dotted name's object has to be imported from; empty when none is installed."""
+        parts = dotted.split(".")[:-1]
+        prefixes = (".".join(parts[:size]) for size in range(len(parts), 0, -1))
+        return next((prefix for prefix in prefixes if self.files(prefix).exists), "")
+
+    def installed_version(self, package: str) -> str:
+        """The installed version of a distribution; empty when it isn't installed."""
+        paths = [str(path) for path in self.paths]
+        return next((found.version for found in importlib.metadata.distributions(name=package, path=paths)), "")
+
+    def prefer(self, package: str, versions: Sequence[str]) -> str:
+        """The installed one of some versions of a package; where that isn't among them, the highest."""
+        installed = self.installed_version(package)
+        return installed if installed in versions else max(versions, key=_ordered)
 
     def nearest_module(self, name: str) -> str:
         """The installed top-level module that was probably meant; empty when none is near."""
@@ -197,6 +217,11 @@ def normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def _ordered(version: str) -> list[tuple[int, str]]:
+    """A version for comparison, number by number."""
+    return [(int(number or 0), word) for number, word in re.findall(r"(\d+)|([a-z]+)", version.lower())]
+
+
 def _package(folder: Path) -> ModuleFiles | None:
     found = _module(folder, "__init__") if folder.is_dir() else None
     return ModuleFiles(found.source, found.stub, found.compiled, (folder,)) if found else None
@@ -209,6 +234,14 @@ def _module(folder: Path, name: str) -> ModuleFiles | None:
     if not (compiled or any(here)):
         return None
     return ModuleFiles(source if here[0] else None, stub if here[1] else None, compiled)
+
+
+def _may_hold(item: importlib.metadata.Distribution, root: str) -> bool:
+    """Whether a distribution's list of files has a module, without reading it line by line."""
+    listing = item.read_text("RECORD")
+    if listing is None or (item.read_text("direct_url.json") or "").find("editable") > 0:
+        return True
+    return any(f"\n{root}{end}" in f"\n{listing}" for end in ("/", ".py", ".cpython", ".abi3", ".pyd", ".so"))
 
 
 def _distribution(item: importlib.metadata.Distribution, name: str) -> Distribution:

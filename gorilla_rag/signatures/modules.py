@@ -50,6 +50,25 @@ class ReadModule:
         """Every name and string in it, which an `__getattr__` may know."""
         return frozenset(_words(self.syntax))
 
+    @cached_property
+    def bound(self) -> frozenset[str]:
+        """Every name that something binds at its top level, by unpacking and loops too."""
+        nodes = (node for node in _module_level(self.syntax) if isinstance(node, ast.Name))
+        return frozenset(node.id for node in nodes if isinstance(node.ctx, ast.Store))
+
+    @cached_property
+    def set_attributes(self) -> frozenset[str]:
+        """Every attribute that it sets on anything (`self.model_ = …`, `Class.method = …`)."""
+        nodes = (node for node in ast.walk(self.syntax) if isinstance(node, ast.Attribute))
+        return frozenset(node.attr for node in nodes if isinstance(node.ctx, ast.Store))
+
+    @cached_property
+    def handed_on(self) -> frozenset[str]:
+        """Names that it gives to a function while it is imported, which may set attributes on what they name."""
+        calls = (node for node in _module_level(self.syntax) if isinstance(node, ast.Call))
+        given = (one for node in calls for one in node.args if isinstance(one, ast.Name))
+        return frozenset(one.id for one in given)
+
     @property
     def is_package(self) -> bool:
         """Whether this is a package's `__init__`."""

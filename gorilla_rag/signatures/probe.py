@@ -12,6 +12,7 @@ import inspect
 import json
 import os
 import queue
+import signal
 import subprocess
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,8 +28,10 @@ _PROGRAM = r"""
 import importlib, inspect, json, os, sys, warnings
 warnings.simplefilter("ignore")
 answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+requests = os.fdopen(os.dup(0), encoding="utf-8")
 os.dup2(2, 1)
-sys.path[:] = json.loads(sys.argv[1])
+os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+PATHS = json.loads(sys.argv[1])
 EMPTY = inspect.Parameter.empty
 
 def text(value):
@@ -98,7 +101,8 @@ def look_up(dotted):
         try:
             owner, found = found, getattr(found, name)
         except AttributeError:
-            return {"state": "unknown", "detail": error} if error else {"state": "missing"}
+            sure = not error and (inspect.ismodule(found) or isinstance(found, type))
+            return {"state": "missing"} if sure else {"state": "unknown", "detail": error or "it is a value"}
     made = described(found, dotted)
     if rest and isinstance(owner, type) and inspect.isroutine(found):
         raw = inspect.getattr_static(owner, rest[-1], None)
@@ -127,8 +131,9 @@ def members(dotted):
         rows[name] = described(value, f"{dotted}.{name}")
     return {"members": rows, "all": exported is not None}
 
-for line in sys.stdin:
+for line in requests:
     request = json.loads(line)
+    sys.path[:] = PATHS
     try:
         made = (members if request["what"] == "members" else look_up)(request["name"])
     except BaseException as failed:
@@ -222,7 +227,7 @@ class Probe:
 
     def _start(self) -> subprocess.Popen[str]:
         isolated = ["-I", "-S"] if not self.packages else ["-I"]
-        paths = json.dumps([str(path) for path in self.environment.paths])
+        paths = json.dumps([str(path.absolute()) for path in self.environment.paths])
         quiet = {"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
         kept = {
             name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SYSTEMROOT", "TMPDIR") if name in os.environ
@@ -235,6 +240,7 @@ class Probe:
             text=True,
             encoding="utf-8",
             env=kept | quiet,
+            start_new_session=True,  # so that what a package starts can be ended with it
         )
         self._process, self._lines = process, queue.SimpleQueue()
         threading.Thread(target=_read, args=(process, self._lines), daemon=True).start()
@@ -245,12 +251,20 @@ class Probe:
         process, self._process = self._process, None
         if process:
             atexit.unregister(self.close)
-            process.kill()
-            process.wait()
+            _end(process)
             for stream in (process.stdin, process.stdout):
                 with contextlib.suppress(OSError):
                     if stream:
                         stream.close()
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ends an interpreter and everything that it has started."""
+    if os.name == "posix":
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
 
 
 def signature_of(found: Mapping[str, Any]) -> inspect.Signature | None:

@@ -86,8 +86,10 @@ class _Reader:
     def read(self, module: str) -> None:
         """Adds what a module and the public ones in it show."""
         unknown = set(self._static(module))
-        files = self.resolver.environment.files(module)
-        if (unknown or files.compiled or not self.tree.readings(module)) and self.resolver.probe.allows(module):
+        readings = self.tree.readings(module)
+        compiled = self.resolver.environment.files(module).compiled
+        written = readings and not compiled and not any(one.open for one in readings)
+        if (unknown or not written) and self.resolver.probe.allows(module):
             self._running(module, unknown)
         for name in self._submodules(module):
             self.read(f"{module}.{name}")
@@ -208,10 +210,13 @@ class _Reader:
         found = describe(self.tree, chosen.node)
         if found.kind == "property":
             return None
+        bound = isinstance(chosen.node, Object) and chosen.node.bound
         made = replace(
             made,
-            kind=found.kind,
-            signatures=found.signatures,
+            kind="function" if bound else found.kind,
+            signatures=tuple(map(_without_self, found.signatures))
+            if found.kind == "method" and not bound
+            else found.signatures,
             docstring=found.docstring,
             deprecated=found.deprecated,
             file=found.file,
@@ -234,6 +239,12 @@ class _Reader:
             docstring=made.docstring or row.get("doc", ""),
             signatures=made.signatures or ((_unbound(running, row),) if running else ()),
         )
+
+
+def _without_self(signature: inspect.Signature) -> inspect.Signature:
+    rows = list(signature.parameters.values())
+    first = rows[0].kind if rows else inspect.Parameter.VAR_POSITIONAL
+    return signature if first is inspect.Parameter.VAR_POSITIONAL else signature.replace(parameters=rows[1:])
 
 
 def _unbound(signature: inspect.Signature, row: Mapping[str, Any]) -> inspect.Signature:

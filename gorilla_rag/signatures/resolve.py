@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import builtins
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -43,6 +43,7 @@ class Resolved:
         package: the distribution it belongs to; `Python` for the standard library.
         version: of that.
         other_names: of parameters, that are taken too and not in the signatures.
+        from_stub: whether the signatures are a stub's, of something compiled.
     """
 
     state: State
@@ -56,6 +57,7 @@ class Resolved:
     package: str = ""
     version: str = ""
     other_names: Mapping[str, str] = field(default_factory=dict)
+    from_stub: bool = False
 
     @property
     def signature(self) -> inspect.Signature | None:
@@ -89,6 +91,8 @@ class Resolver:
         limits = {} if timeout is None else {"timeout": timeout, "import_timeout": timeout}
         self.probe = Probe(self.environment, named, **limits)
         self.resolve = lru_cache(maxsize=None)(self._resolve)
+        self.imported = lru_cache(maxsize=None)(self._imported)
+        self.member = lru_cache(maxsize=None)(self._member)
 
     def close(self) -> None:
         """Ends the probe's process."""
@@ -109,7 +113,19 @@ class Resolver:
             if hasattr(builtins, parts[0]):
                 return self._named(self._probed(".".join(["builtins", *parts])), "builtins")
             return Resolved("unknown", detail=f"{parts[0]} isn't a package that is installed here")
-        found = self.static(self.tree.find(dotted))
+        return self._known(self.tree.find(dotted), dotted)
+
+    def _imported(self, dotted: str) -> Resolved:
+        """What `from module import name` brings, `module.name` given, or `import module`: by modules' files."""
+        parent, _, _ = dotted.rpartition(".")
+        if not parent or not self.environment.files(parent).exists or not self.installed(parent.partition(".")[0]):
+            return self.resolve(dotted)
+        return self._known(self.tree.imported(dotted), dotted)
+
+    def _known(self, node: Node, dotted: str) -> Resolved:
+        """What reading tells of a node, or else the probe."""
+        parts = dotted.split(".")
+        found = self.static(node)
         certain = found.state in ("found", "not callable") or (
             found.state == "missing" and not self.environment.is_standard(parts[0])
         )
@@ -129,7 +145,7 @@ class Resolver:
             return self._probed(f"builtins.{node.name}")
         return _described(describe(self.tree, node))
 
-    def member(self, of: str, name: str) -> Resolved:
+    def _member(self, of: str, name: str) -> Resolved:
         """A method of an instance of the class `of`, as called on it."""
         node = self.tree.find(of)
         if not isinstance(node, Object) or not isinstance(node.item, griffe.Class):
@@ -173,6 +189,8 @@ class Resolver:
             return replace(static, state="unknown", detail=probed.detail) if not static.kind else static
         if probed.state == "no signature" and static.signatures:
             return static
+        if probed.state == "missing" and static.state == "no signature":
+            return Resolved("unknown", detail="it is only there on some systems")
         return replace(probed, docstring=probed.docstring or static.docstring, deprecated=static.deprecated)
 
     def _named(self, found: Resolved, root: str) -> Resolved:
@@ -225,6 +243,7 @@ def _described(made: Callable) -> Resolved:
         docstring=made.docstring,
         deprecated=made.deprecated,
         other_names=made.other_names,
+        from_stub=made.from_stub,
     )
 
 
@@ -254,6 +273,11 @@ def _looked_up(dotted: str, found: dict[str, Any]) -> Resolved:
 def default_resolver() -> Resolver:
     """The resolver of this interpreter's own environment, which imports nothing but the standard library."""
     return Resolver()
+
+
+def prefer(package: str, versions: Sequence[str]) -> str:
+    """Which of a package's documented versions counts here: the installed one, else the highest."""
+    return default_resolver().environment.prefer(package, versions)
 
 
 @lru_cache(maxsize=4096)

@@ -127,7 +127,7 @@ class Tree:
         self.environment = environment
         self._read: dict[tuple[str, str], ReadModule | None] = {}
         self._members: dict[tuple[str, str], Node] = {}
-        self._texts: dict[Path, str] = {}
+        self._texts: dict[Path, _Text] = {}
         self._bases: dict[str, tuple[Sequence[Object | Builtin], str]] = {}
 
     def find(self, dotted: str, depth: int = 0) -> Node:
@@ -243,6 +243,8 @@ class Tree:
         """What a name is that nothing written brings."""
         if module.open:
             return Unknown(f"{module.dotted}: {module.open}")
+        if name in module.bound:
+            return Unknown(f"{module.dotted} makes it while it is imported")
         if "__getattr__" in module.tree.members and name in module.words:
             return Unknown(f"{module.dotted}: its __getattr__ may know it")
         return Missing(module.dotted)
@@ -330,9 +332,9 @@ class Tree:
         files = self.environment.files(dotted)
         for path in (files.source, files.stub):
             if path and path not in self._texts:
-                self._texts[path] = path.read_text(encoding="utf-8", errors="replace")
+                self._texts[path] = _Text(path.read_text(encoding="utf-8", errors="replace"))
         texts = [self._texts[path] for path in (files.source, files.stub) if path]
-        return not texts or any(_may_export(text, name) for text in texts)
+        return not texts or any(text.may_export(name) for text in texts)
 
     def _of_class(self, node: Object, name: str, *, instance: bool = False) -> Node:
         """A class's attribute, its own or inherited."""
@@ -347,7 +349,7 @@ class Tree:
         if unsure:
             return Unknown(unsure)
         for one in order:
-            if isinstance(one, Object) and (why := _makes_attributes(one, instance=instance)):
+            if isinstance(one, Object) and (why := _makes_attributes(one, name, instance=instance)):
                 return Unknown(f"{one.path}: {why}")
         dunder = name.startswith("__") and name.endswith("__")
         everywhere = dunder or hasattr(object, name) or hasattr(type, name)
@@ -397,7 +399,9 @@ class Tree:
             if isinstance(found, Builtin) or (isinstance(found, Object) and isinstance(found.item, griffe.Class)):
                 yield found
             elif isinstance(found, Object) and found.module.dotted in ("typing", "typing_extensions"):
-                continue  # Generic, Protocol, NamedTuple's helpers: special forms that add nothing callable
+                if found.item.name in ("NamedTuple", "TypedDict"):
+                    yield Unknown(f"made as {found.item.name}")
+                continue  # Generic, Protocol: special forms that add nothing callable
             else:
                 yield Unknown(found.reason if isinstance(found, Unknown) else f"{base} isn't a class")
 
@@ -408,17 +412,31 @@ def written(scope: griffe.Module | griffe.Class, name: str) -> griffe.Object | g
     return scope.members.get(name) or (overloads[0] if overloads else None)
 
 
-def _may_export(text: str, name: str) -> bool:
-    """Whether a file's text can bring a name through a star: an `__all__` written once, in one list, decides alone."""
-    listed = _LISTED.search(text)
-    if listed:
-        return f'"{name}"' in text[listed.start() :] or f"'{name}'" in text[listed.start() :]
-    return name in text or _NAMES_FROM_ELSEWHERE.search(text) is not None
+class _Text:
+    """A file's text, as far as it tells which names a star brings."""
+
+    def __init__(self, text: str) -> None:
+        listed = _LISTED.search(text)
+        self._listed = text[listed.start() :] if listed else None
+        self._text = text
+        self._open = listed is None and _NAMES_FROM_ELSEWHERE.search(text) is not None
+
+    def may_export(self, name: str) -> bool:
+        """Whether it can bring a name: an `__all__` written once, in one list, decides alone."""
+        if self._listed is not None:
+            return f'"{name}"' in self._listed or f"'{name}'" in self._listed
+        return self._open or name in self._text
 
 
-def _makes_attributes(node: Object, *, instance: bool) -> str:
-    """Why a class (or an instance of it) may have attributes that aren't written in it."""
+def _makes_attributes(node: Object, name: str, *, instance: bool) -> str:
+    """Why a class (or an instance of it) may have an attribute that isn't written in it."""
     item = node.item
+    if name.startswith("_") and node.module.path.suffix == ".pyi":
+        return "its stub needn't list what is private"
+    if name in node.module.set_attributes:
+        return "its module sets it on something"
+    if item.name in node.module.handed_on:
+        return "its module hands it to a function that may add to it"
     if instance and {"__getattr__", "__getattribute__"} & set(item.members):
         return "its __getattr__ makes attributes"
     metaclass = str(item.keywords.get("metaclass", "type")) if isinstance(item, griffe.Class) else "type"
