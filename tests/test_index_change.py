@@ -360,7 +360,7 @@ from gorilla_rag.index import change
 from tests.test_index_search import ToyEncoder
 
 class Waiting(ToyEncoder):
-    def encode(self, texts, *, progress=None):
+    def encode(self, texts, *, kind="document", progress=None):
         print("encoding", flush=True)
         sys.stdin.readline()
         return super().encode(texts, progress=progress)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pytest
 
 from gorilla_rag.apidoc import ApiDoc
-from gorilla_rag.encoders import Progress
+from gorilla_rag.encoders import Kind, Progress
 from gorilla_rag.errors import IndexCorrupt, IndexMissing
 from gorilla_rag.index import change, dense, manifest
 from gorilla_rag.index.check import check
@@ -186,8 +186,10 @@ def test_the_check_of_a_whole_index_counts_its_files(whole: Path) -> None:
 class Degenerate(ToyEncoder):
     """Gives some texts a vector that means nothing."""
 
-    def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> npt.NDArray[np.float32]:
-        made = super().encode(texts, progress=progress)
+    def encode(
+        self, texts: Sequence[str], *, kind: Kind = "document", progress: Progress | None = None
+    ) -> npt.NDArray[np.float32]:
+        made = super().encode(texts, kind=kind, progress=progress)
         for row, text in enumerate(texts):
             for word, value in (("zero", 0.0), ("nan", np.nan), ("endless", np.inf)):
                 if word in text:
@@ -291,7 +293,7 @@ from gorilla_rag.index import change
 from tests.test_index_search import ToyEncoder, many_docs
 
 class Slow(ToyEncoder):
-    def encode(self, texts, *, progress=None):
+    def encode(self, texts, *, kind="document", progress=None):
         made = super().encode(texts)
         progress(0, len(texts))
         return made

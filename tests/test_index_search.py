@@ -14,7 +14,7 @@ import pytest
 import Stemmer
 
 from gorilla_rag.apidoc import ApiDoc
-from gorilla_rag.encoders import Progress
+from gorilla_rag.encoders import Kind, Progress
 from gorilla_rag.encoders.embedded import EmbeddedEncoder
 from gorilla_rag.errors import UsageError
 from gorilla_rag.index import bm25, change, dense
@@ -29,14 +29,21 @@ class ToyEncoder:
 
     Attributes:
         encoded: every text that was encoded, in order.
+        kinds: what they were encoded as, in order.
     """
+
+    source = ""
 
     def __init__(self, name: str = "toy", dimension: int = 16) -> None:
         self.id, self.sha256, self.dimension = name, f"{zlib.crc32(name.encode()):064x}", dimension
         self.encoded: list[str] = []
+        self.kinds: list[Kind] = []
 
-    def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> npt.NDArray[np.float32]:
+    def encode(
+        self, texts: Sequence[str], *, kind: Kind = "document", progress: Progress | None = None
+    ) -> npt.NDArray[np.float32]:
         self.encoded += texts
+        self.kinds += [kind] * len(texts)
         made = np.zeros((len(texts), self.dimension), dtype=np.float32)
         for row, text in enumerate(texts):
             made[row] = self.vector(text)

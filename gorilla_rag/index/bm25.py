@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,48 +36,80 @@ REQUEST_WORDS = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Arrays:
+    """bm25s's matrix, word by word: what each word adds to the documents that have it.
+
+    Attributes:
+        scores: float32, shape [entries].
+        rows: the documents' positions, shape [entries]; each once in a word's part.
+        offsets: where each word's part begins, and the last one's end, shape [words + 1].
+        vocabulary: each word's number.
+    """
+
+    scores: npt.NDArray[np.float32]
+    rows: npt.NDArray[Any]
+    offsets: npt.NDArray[Any]
+    vocabulary: Mapping[str, int]
+
+    def known(self, question: str) -> list[int]:
+        """The numbers of a question's words, of those that any document has, in the question's order."""
+        numbers = (self.vocabulary.get(word) for word in question_words(question))
+        return [number for number in numbers if number is not None]
+
+
+def load(folder: Path, files: Sequence[str]) -> Arrays:
+    """Opens bm25s's files by memory map.
+
+    Args:
+        folder: where the index lies.
+        files: the names bm25s's files have there, in the order that `write` gave; none where there are no words.
+    """
+    if not files:
+        return Arrays(np.empty(0, np.float32), np.empty(0, np.int32), np.zeros(1, np.int64), {})
+    paths = {_role(name): folder / name for name in files}
+    scores, rows, offsets = (np.load(paths[n], mmap_mode="r", allow_pickle=False) for n in (_DATA, _ROWS, _OFFSETS))
+    return Arrays(scores, rows, offsets, json.loads(paths[_VOCABULARY].read_text(encoding="utf-8")))
+
+
+Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
+"""Positions and scores, best first."""
+
+
 class BM25:
     """Scores documents by their words.
 
     Args:
-        folder: where the index lies.
-        files: the names bm25s's files have there, in the order that `write` gave.
+        arrays: what the words add.
+        size: how many documents there are.
     """
 
-    def __init__(self, folder: Path, files: Sequence[str], size: int) -> None:
-        paths = {_role(name): folder / name for name in files}
-        self.size = size
-        self._empty = not files
-        if self._empty:
-            return
-        self._scores = np.load(paths[_DATA], mmap_mode="r", allow_pickle=False)
-        self._rows = np.load(paths[_ROWS], mmap_mode="r", allow_pickle=False)
-        self._offsets = np.load(paths[_OFFSETS], mmap_mode="r", allow_pickle=False)
-        self._vocabulary: dict[str, int] = json.loads(paths[_VOCABULARY].read_text(encoding="utf-8"))
+    def __init__(self, arrays: Arrays, size: int) -> None:
+        self._arrays, self.size = arrays, size
 
     def scores(self, question: str) -> npt.NDArray[np.float32]:
         """The score of every document (shape [n]); zero where no word of the question stands in it."""
         total = np.zeros(self.size, dtype=np.float32)
-        for word in question_words(question) if not self._empty else ():
-            number = self._vocabulary.get(word)
-            if number is not None:
-                start, end = self._offsets[number], self._offsets[number + 1]
-                total[self._rows[start:end]] += self._scores[start:end]
+        for number in self._arrays.known(question):
+            start, end = self._arrays.offsets[number], self._arrays.offsets[number + 1]
+            total[self._arrays.rows[start:end]] += self._arrays.scores[start:end]
         return total
 
-    def ranking(
-        self, question: str, limit: int, allowed: npt.NDArray[np.bool_] | None = None
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    def ranking(self, question: str, limit: int, allowed: npt.NDArray[np.bool_] | None = None) -> Found:
         """The best documents' positions and scores, best first, only those above zero; ties by position."""
         scores = self.scores(question)
         if allowed is not None:
             scores[~allowed] = 0
         return best(scores, limit, floor=0.0)
 
+    def ranking_many(
+        self, questions: Sequence[str], limit: int, allowed: npt.NDArray[np.bool_] | None = None
+    ) -> list[Found]:
+        """`ranking` of each question."""
+        return [self.ranking(question, limit, allowed) for question in questions]
 
-def best(
-    scores: npt.NDArray[np.float32], limit: int, *, floor: float = -np.inf
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+
+def best(scores: npt.NDArray[np.float32], limit: int, *, floor: float = -np.inf) -> Found:
     """Positions and values of the `limit` largest scores above `floor`, largest first, ties by position."""
     found = np.flatnonzero(scores > floor)
     if len(found) > limit:

@@ -6,16 +6,16 @@ approximate nearest neighbor search using HNSW graphs", 2016. Scores are inner p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 Vectors = npt.NDArray[np.float32]
-
+Mask = npt.NDArray[np.bool_]
 
 # FAISS's factory text by the number of vectors from which it is used; below the first row every vector is compared.
 # The memory of its graph makes HNSW give way to inverted lists.
@@ -32,7 +32,25 @@ def ann_choice(count: int) -> str | None:
     return next((factory for least, factory in reversed(ANN_CHOICES) if count >= least), None)
 
 
-class DenseIndex:
+class DenseSearch(Protocol):
+    """What an index asks of whatever searches its vectors."""
+
+    def nearest(self, query: Vectors, limit: int, allowed: Mask | None = None) -> tuple[npt.NDArray[np.int64], Vectors]:
+        """Vector numbers and cosines of the nearest, best first, as `DenseIndex.nearest` gives them."""
+        ...
+
+    def nearest_many(
+        self, queries: Vectors, limit: int, allowed: Mask | None = None
+    ) -> list[tuple[npt.NDArray[np.int64], Vectors]]:
+        """`nearest` of each query (shape [queries, dimension]), one after the other where nothing else is said."""
+        return [self.nearest(query, limit, allowed) for query in queries]
+
+
+OpenDense = Callable[[Sequence[Path], Path | None, Mask], DenseSearch]
+"""Opens a search over an index's vectors, with the arguments of `DenseIndex`."""
+
+
+class DenseIndex(DenseSearch):
     """Nearest vectors by cosine.
 
     Args:

@@ -39,7 +39,7 @@ class Manifest:
     """What an index consists of.
 
     Attributes:
-        encoder: `{"id", "sha256", "dimension"}` of what made the vectors.
+        encoder: `{"id", "sha256", "dimension"}` of what made the vectors, and its folder as `source` where it has one.
         text: version of the text layout.
         bm25: BM25's parameters and tokeniser.
         recipe: what the index was built from.

@@ -93,13 +93,29 @@ class DocumentStore:
         rows = self._database.execute("SELECT call_key, json_extract(body, '$.api_call') FROM docs ORDER BY id DESC")
         return {source: key for key, source in dict(rows).items()}
 
-    def mask(self, filters: Mapping[str, str | Sequence[str]]) -> npt.NDArray[np.bool_] | None:
+    def versions(self) -> dict[str, list[str]]:
+        """The versions of each package that is documented at more than one."""
+        rows = self._database.execute(
+            "SELECT DISTINCT package, version FROM docs WHERE kind = 'python' AND version != '' ORDER BY 1, 2"
+        )
+        found: dict[str, list[str]] = {}
+        for package, version in rows:
+            found.setdefault(package, []).append(version)
+        return {package: versions for package, versions in found.items() if len(versions) > 1}
+
+    def mask(
+        self, filters: Mapping[str, str | Sequence[str]], versions: Mapping[str, str] | None = None
+    ) -> npt.NDArray[np.bool_] | None:
         """Which positions pass the filters (shape [n]); `None` when there are none.
+
+        Args:
+            filters: values by name.
+            versions: of packages, the only version of each that passes.
 
         Raises:
             UsageError: an unknown filter.
         """
-        if not filters:
+        if not filters and not versions:
             return None
         if unknown := sorted(set(filters) - set(FILTERS)):
             raise UsageError(f"unknown filters {unknown}", hint=f"the filters are {', '.join(FILTERS)}")
@@ -108,6 +124,9 @@ class DocumentStore:
             options = [wanted] if isinstance(wanted, str) else list(wanted)
             clauses.append(f"folded({name}) IN ({','.join('?' * len(options))})")
             values += [option.casefold() for option in options]
+        for package, version in (versions or {}).items():
+            clauses.append("NOT (package = ? AND version NOT IN (?, ''))")
+            values += [package, version]
         query = f"SELECT id FROM docs WHERE {' AND '.join(clauses)} ORDER BY id"
         allowed = {row[0] for row in self._database.execute(query, values)}
         return np.fromiter((name in allowed for name in self.ids), dtype=np.bool_, count=len(self.ids))
