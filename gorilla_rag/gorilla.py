@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, cast
 
-from gorilla_rag import starter
+from gorilla_rag import signatures, starter
 from gorilla_rag.answer import (
     CHOOSERS,
     CONSTRAINTS,
@@ -29,13 +29,17 @@ from gorilla_rag.call import Call, parse_or_raw
 from gorilla_rag.choose import Choice, choose
 from gorilla_rag.encoders import Encoder
 from gorilla_rag.encoders.embedded import EmbeddedEncoder
+from gorilla_rag.encoders.load import load_encoder, of_index
 from gorilla_rag.errors import UsageError
 from gorilla_rag.generate.base import Generator
+from gorilla_rag.generate.load import load_generator
 from gorilla_rag.generate.schema import LABELS
 from gorilla_rag.generate.write import Filled, Writer
-from gorilla_rag.index import change
+from gorilla_rag.index import change, manifest
 from gorilla_rag.index.index import RETRIEVALS, Filters, Index, Retrieval
+from gorilla_rag.models import registry
 from gorilla_rag.snippet import code_for
+from gorilla_rag.sources import python as python_source
 from gorilla_rag.verify import placeholders, verify
 
 Fields = Literal["all", "call"]
@@ -118,45 +122,104 @@ class Gorilla:
 
     Args:
         index: where documents are found.
-        generator: makes the language model; called when it is first needed.
+        generator: makes the language model, called when it is first needed; or its name, as `load_generator` takes it.
+
+    Raises:
+        UsageError: no generator has that name.
     """
 
-    def __init__(self, index: Index, generator: Callable[[], Generator] | None = None) -> None:
+    def __init__(self, index: Index, generator: Callable[[], Generator] | str | None = None) -> None:
         self.index = index
-        self._make_generator = generator or _embedded_generator
+        self._make_generator = _maker(generator)
         self._folder: TemporaryDirectory[str] | None = None
 
     @classmethod
-    def load(cls, path: str | Path | None = None, *, generator: Callable[[], Generator] | None = None) -> Gorilla:
+    def load(
+        cls,
+        path: str | Path | None = None,
+        *,
+        encoder: Encoder | str | Path | None = None,
+        generator: Callable[[], Generator] | str | None = None,
+        device: str | None = None,
+    ) -> Gorilla:
         """Opens an index, or the starter index, which is built on first use.
 
+        Args:
+            path: the index's folder.
+            encoder: what made its vectors, or its name or folder, as `load_encoder` takes it; by default the one that
+                the index names. It is loaded when it is first needed.
+            generator: the language model, such as `openai:MODEL@http://127.0.0.1:11434/v1`; see `Gorilla`.
+            device: a torch device, such as `cuda`, to search on (see `Index`), and for the encoder unless it is given
+                made.
+
         Raises:
+            UsageError: no generator has that name.
             IndexMissing, IndexCorrupt, IndexMismatch: the index can't be used.
             ModelMissing: the starter index has to be built and the encoder isn't there.
+            DeviceMissing: the device isn't there.
+            ExtraMissing: a device is named and torch isn't installed.
         """
+        generator = _maker(generator)
         folder = Path(path) if path else starter.ensure(EmbeddedEncoder)
-        return cls(Index(folder, EmbeddedEncoder), generator)
+        opened = Index(folder, _encoder(folder, encoder, device), device=device, prefer=signatures.prefer)
+        return cls(opened, generator)
 
     @classmethod
     def from_docs(
         cls,
         docs: Iterable[ApiDoc | Mapping[str, Any]],
         *,
-        encoder: Encoder | None = None,
-        generator: Callable[[], Generator] | None = None,
+        encoder: Encoder | str | Path | None = None,
+        generator: Callable[[], Generator] | str | None = None,
+        device: str | None = None,
     ) -> Gorilla:
         """Answers from documents given here; their index lives in a temporary folder.
 
         Raises:
-            UsageError: a document without a call, or two of one id.
+            UsageError: a document without a call, two of one id, or no generator of that name.
+            ModelMissing, ModelCorrupt: the encoder isn't there, or can't be used.
+            DeviceMissing, ExtraMissing: as for `load`.
         """
+        generator = _maker(generator)
         made = [doc if isinstance(doc, ApiDoc) else ApiDoc.from_dict(doc) for doc in docs]
-        encoder = encoder or EmbeddedEncoder()
+        if isinstance(encoder, str | Path | None):
+            encoder = load_encoder(encoder or registry.ENCODER, device=device)
         folder = TemporaryDirectory(prefix="gorilla_rag-")
         change.build(folder.name, made, encoder)
-        gorilla = cls(Index(folder.name, encoder), generator)
+        gorilla = cls(Index(folder.name, encoder, device=device, prefer=signatures.prefer), generator)
         gorilla._folder = folder
         return gorilla
+
+    @classmethod
+    def from_packages(
+        cls,
+        *packages: str,
+        python: str | Path | None = None,
+        run: bool = True,
+        encoder: Encoder | str | Path | None = None,
+        generator: Callable[[], Generator] | str | None = None,
+        device: str | None = None,
+    ) -> Gorilla:
+        """Answers from the documentation of installed packages; their index lives in a temporary folder.
+
+        Args:
+            packages: names of distributions or of what they are imported as: `"scikit-learn"`, `"sklearn"`.
+            python: the interpreter whose packages they are; this one by default.
+            run: whether the packages' compiled parts may be imported, in another process, to read them.
+            encoder: as for `load`.
+            generator: as for `load`.
+            device: as for `load`.
+
+        Raises:
+            PackageMissing: a package isn't installed.
+            PackageUnreadable: one fails, or takes too long.
+            UsageError: no package is named, or `python` isn't an interpreter.
+        """
+        if not packages:
+            raise UsageError("no package is named", hint="name some, such as from_packages('numpy')")
+        environment = signatures.Environment.of(python) if python else None
+        found = python_source.read(packages, environment=environment, run=run)
+        return cls.from_docs(found.docs, encoder=encoder, generator=generator, device=device)
 
     @cached_property
     def generator(self) -> Generator:
@@ -182,6 +245,7 @@ class Gorilla:
         Raises:
             UsageError: an empty question, or an argument that can't be served.
             GenerationFailed: the model failed.
+            EndpointError: its server failed.
         """
         answer = None
         for event in self.stream(question, **how):
@@ -356,7 +420,14 @@ def _from_document(answer: Answer, doc: ApiDoc) -> Answer:
     )
 
 
-def _embedded_generator() -> Generator:
-    from gorilla_rag.generate.llama_cpp import LlamaCppGenerator
+def _encoder(index: Path, given: Encoder | str | Path | None, device: str | None) -> Encoder | Callable[[], Encoder]:
+    """The encoder given, or what makes it, or the one that the index names."""
+    if given is None:
+        return lambda: of_index(manifest.read(index).encoder, device=device)
+    return (lambda: load_encoder(given, device=device)) if isinstance(given, str | Path) else given
 
-    return LlamaCppGenerator()
+
+def _maker(generator: Callable[[], Generator] | str | None) -> Callable[[], Generator]:
+    """What makes the language model; a wrong name is an error before anything is opened."""
+    named = generator or registry.GENERATOR
+    return load_generator(named) if isinstance(named, str) else named

@@ -15,7 +15,9 @@ import pytest
 
 from gorilla_rag.encoders import Encoder
 from gorilla_rag.encoders.embedded import BULK, EmbeddedEncoder
-from gorilla_rag.encoders.onnx import BATCH_TOKENS, EXPORTED, OnnxEncoder, is_exported, load_tokenizer, token_batches
+from gorilla_rag.encoders.exported import GRAPH, RECORD, TOKENIZER, is_exported
+from gorilla_rag.encoders.onnx import OnnxEncoder
+from gorilla_rag.encoders.tokens import BATCH_TOKENS
 from gorilla_rag.errors import ModelMissing
 from gorilla_rag.index import change
 from gorilla_rag.models import registry
@@ -57,10 +59,10 @@ def reference(folder: Path) -> npt.NDArray[np.float32]:
 
 
 @pytest.fixture(scope="module")
-def torch_encoder(folder: Path, encoder: EmbeddedEncoder) -> Encoder:
-    from gorilla_rag.encoders.sentence_transformers import TorchEncoder
+def bf16(folder: Path, onnx: OnnxEncoder) -> Encoder:
+    from gorilla_rag.encoders.bf16 import Bf16Encoder
 
-    return TorchEncoder(folder, name=encoder.id, sha256=encoder.sha256)
+    return Bf16Encoder(folder, tokens=onnx.tokens, name=onnx.id, sha256=onnx.sha256)
 
 
 def cosines(left: npt.NDArray[np.float32], right: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -73,9 +75,9 @@ def test_onnx_gives_the_vectors_of_sentence_transformers(onnx: OnnxEncoder, refe
 
 
 def test_bf16_gives_nearly_the_vectors_of_sentence_transformers(
-    torch_encoder: Encoder, reference: npt.NDArray[np.float32]
+    bf16: Encoder, reference: npt.NDArray[np.float32]
 ) -> None:
-    assert cosines(torch_encoder.encode(TEXTS), reference).min() > 1 - 2e-2
+    assert cosines(bf16.encode(TEXTS), reference).min() > 1 - 2e-2
 
 
 def test_different_texts_have_different_vectors(reference: npt.NDArray[np.float32]) -> None:
@@ -83,7 +85,7 @@ def test_different_texts_have_different_vectors(reference: npt.NDArray[np.float3
     assert among.max() < 0.9  # so that the comparisons above tell texts apart
 
 
-@pytest.mark.parametrize("backend", ["onnx", "torch_encoder"])
+@pytest.mark.parametrize("backend", ["onnx", "bf16"])
 def test_the_order_of_the_texts_is_kept_whatever_their_lengths(backend: str, request: pytest.FixtureRequest) -> None:
     encoder: Encoder = request.getfixturevalue(backend)
     order = [6, 0, 8, 2, 1, 7, 4, 5, 3]
@@ -91,7 +93,7 @@ def test_the_order_of_the_texts_is_kept_whatever_their_lengths(backend: str, req
     assert cosines(shuffled, encoder.encode(TEXTS)[order]).min() > 1 - 1e-3
 
 
-@pytest.mark.parametrize(("backend", "tolerance"), [("onnx", 1e-5), ("torch_encoder", 1e-2)])
+@pytest.mark.parametrize(("backend", "tolerance"), [("onnx", 1e-5), ("bf16", 1e-2)])
 def test_a_batch_gives_what_each_text_alone_gives(
     backend: str, tolerance: float, request: pytest.FixtureRequest
 ) -> None:
@@ -100,7 +102,7 @@ def test_a_batch_gives_what_each_text_alone_gives(
     assert cosines(encoder.encode(TEXTS), alone).min() > 1 - tolerance
 
 
-@pytest.mark.parametrize("backend", ["onnx", "torch_encoder", "encoder"])
+@pytest.mark.parametrize("backend", ["onnx", "bf16", "encoder"])
 def test_vectors_are_float32_of_unit_length(backend: str, request: pytest.FixtureRequest) -> None:
     encoder: Encoder = request.getfixturevalue(backend)
     made = encoder.encode(TEXTS)
@@ -109,13 +111,13 @@ def test_vectors_are_float32_of_unit_length(backend: str, request: pytest.Fixtur
     np.testing.assert_allclose(np.linalg.norm(made, axis=1), 1, atol=1e-4)
 
 
-@pytest.mark.parametrize("backend", ["onnx", "torch_encoder", "encoder"])
+@pytest.mark.parametrize("backend", ["onnx", "bf16", "encoder"])
 def test_no_texts_give_no_vectors(backend: str, request: pytest.FixtureRequest) -> None:
     encoder: Encoder = request.getfixturevalue(backend)
     assert encoder.encode([]).shape == (0, 384)
 
 
-@pytest.mark.parametrize("backend", ["onnx", "torch_encoder"])
+@pytest.mark.parametrize("backend", ["onnx", "bf16"])
 def test_progress_ends_with_every_text_done(backend: str, request: pytest.FixtureRequest) -> None:
     encoder: Encoder = request.getfixturevalue(backend)
     told: list[tuple[int, int]] = []
@@ -137,11 +139,12 @@ def test_half_a_character_is_encoded_like_a_question_mark(onnx: OnnxEncoder) -> 
     assert float(broken @ mark) > 1 - 1e-6
 
 
-def test_batches_hold_every_text_once_and_no_more_tokens_than_allowed(folder: Path) -> None:
+def test_batches_hold_every_text_once_and_no_more_tokens_than_allowed(onnx: OnnxEncoder) -> None:
     texts = TEXTS * 20
     seen: list[int] = []
-    for rows, ids, mask in token_batches(load_tokenizer(folder), texts):
+    for rows, inputs in onnx.tokens.batches(texts):
         seen += rows
+        ids, mask = inputs["input_ids"], inputs["attention_mask"]
         assert ids.shape == mask.shape
         assert ids.size <= BATCH_TOKENS or len(rows) == 1
         assert ids.shape[1] == mask.sum(axis=1).max()
@@ -167,14 +170,21 @@ def test_an_exported_graph_counts_for_the_weights_it_was_made_from(copied: Path,
     assert not is_exported(copied, "0" * 64)
 
 
-@pytest.mark.parametrize("name", [EXPORTED, f"{EXPORTED}.json"])
-@pytest.mark.parametrize("how", ["truncated", "emptied", "deleted"])
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        *((name, how) for name in (GRAPH, TOKENIZER, RECORD) for how in ("truncated", "emptied", "deleted")),
+        (GRAPH, "flipped"),
+        (TOKENIZER, "flipped"),
+    ],
+)
 def test_a_damaged_export_does_not_count(copied: Path, encoder: EmbeddedEncoder, name: str, how: str) -> None:
     path = copied / name
     content = path.read_bytes()
     path.unlink()
     if how != "deleted":
-        path.write_bytes(b"" if how == "emptied" else content[:-1])
+        flipped = bytes([*content[:-1], content[-1] ^ 1])
+        path.write_bytes({"emptied": b"", "truncated": content[:-1], "flipped": flipped}[how])
     assert not is_exported(copied, encoder.sha256)
     broken = OnnxEncoder(copied, name=encoder.id, sha256=encoder.sha256)
     with pytest.raises(ModelMissing, match="exported") as caught:
@@ -183,7 +193,7 @@ def test_a_damaged_export_does_not_count(copied: Path, encoder: EmbeddedEncoder,
 
 
 def test_an_export_of_another_version_does_not_count(copied: Path, encoder: EmbeddedEncoder) -> None:
-    record = copied / f"{EXPORTED}.json"
+    record = copied / RECORD
     said = json.loads(record.read_text(encoding="utf-8"))
     record.unlink()
     record.write_text(json.dumps(said | {"version": said["version"] + 1}), encoding="utf-8")

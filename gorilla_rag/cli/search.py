@@ -7,7 +7,7 @@ from typing import Annotated, cast
 
 import typer
 
-from gorilla_rag.cli import show
+from gorilla_rag.cli import options, show
 
 
 def search(
@@ -17,6 +17,8 @@ def search(
     k: Annotated[int, typer.Option(help="How many documents.")] = 5,
     filter_: Annotated[list[str] | None, typer.Option("--filter", help="NAME=VALUE, such as provider=PyTorch.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every document by itself, not one of each call.")] = False,
+    encoder: options.Encoder = None,
+    device: options.Device = None,
     json_: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
 ) -> int:
     """Find the documents of the calls that could do it. Exits 20 when nothing is found."""
@@ -25,7 +27,7 @@ def search(
     from gorilla_rag.cli.prepare import gorilla
     from gorilla_rag.index.index import Retrieval
 
-    found = gorilla(index, setup=False).search(
+    found = gorilla(index, setup=False, encoder=encoder, device=device).search(
         question,
         mode=cast("Retrieval", mode),
         k=k,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+Kind = Literal["query", "document"]
+"""What a text is: some models read questions and documents behind different prompts."""
 Progress = Callable[[int, int], None]
 """Told how many of how many texts are done."""
 
@@ -17,7 +19,8 @@ class Encoder(Protocol):
 
     Attributes:
         id: the model's name.
-        sha256: hash of its weights; an index refuses an encoder of another.
+        sha256: hash of all that its vectors come from; an index refuses an encoder of another.
+        source: what `load_encoder` finds it by: a name or a folder. Empty where only its maker can make it.
         dimension: length of its vectors.
     """
 
@@ -28,7 +31,12 @@ class Encoder(Protocol):
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of its weights, in hexadecimal."""
+        """SHA-256 of all that its vectors come from, in hexadecimal."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """What `load_encoder` finds it by; empty where only its maker can make it."""
         ...
 
     @property
@@ -36,6 +44,8 @@ class Encoder(Protocol):
         """Length of its vectors."""
         ...
 
-    def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> npt.NDArray[np.float32]:
+    def encode(
+        self, texts: Sequence[str], *, kind: Kind = "document", progress: Progress | None = None
+    ) -> npt.NDArray[np.float32]:
         """Unit vectors, shape [len(texts), dimension], in the order of the texts."""
         ...

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from gorilla_rag.encoders import Encoder, Progress
+from gorilla_rag.encoders import Encoder, Kind, Progress
 from gorilla_rag.encoders.onnx import OnnxEncoder
 from gorilla_rag.models import registry
 
@@ -32,6 +32,11 @@ class EmbeddedEncoder:
         self._onnx = OnnxEncoder(self._folder, name=self.id, sha256=self.sha256)
 
     @property
+    def source(self) -> str:
+        """The registry's name of it."""
+        return self.id
+
+    @property
     def dimension(self) -> int:
         """Length of the vectors."""
         return self._onnx.dimension
@@ -40,11 +45,15 @@ class EmbeddedEncoder:
     def _bulk(self) -> Encoder:
         if importlib.util.find_spec("torch") is None or importlib.util.find_spec("sentence_transformers") is None:
             return self._onnx
-        from gorilla_rag.encoders.sentence_transformers import TorchEncoder, has_fast_bf16
+        from gorilla_rag.encoders.bf16 import Bf16Encoder, has_fast_bf16
 
-        return TorchEncoder(self._folder, name=self.id, sha256=self.sha256) if has_fast_bf16() else self._onnx
+        if not has_fast_bf16():
+            return self._onnx
+        return Bf16Encoder(self._folder, tokens=self._onnx.tokens, name=self.id, sha256=self.sha256)
 
-    def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> npt.NDArray[np.float32]:
-        """Unit vectors, shape [len(texts), dimension], float32."""
+    def encode(
+        self, texts: Sequence[str], *, kind: Kind = "document", progress: Progress | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Unit vectors, shape [len(texts), dimension], float32; the same for questions and documents."""
         chosen = self._bulk if len(texts) >= BULK else self._onnx
-        return chosen.encode(texts, progress=progress)
+        return chosen.encode(texts, kind=kind, progress=progress)

@@ -1,129 +1,181 @@
-"""Sentence encoder through torch: bulk encoding in bf16 where the processor has it, and the export to ONNX.
+"""Any sentence-transformers model through torch, on any device.
 
-Importing this module imports torch and sentence-transformers, which takes seconds; it is only imported for bulk.
+Importing this module imports torch and sentence-transformers, which takes seconds.
 """
 
 from __future__ import annotations
 
 import logging
-import warnings
-from collections.abc import Sequence
+import math
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from gorilla_rag.encoders import Progress
-from gorilla_rag.encoders.onnx import load_tokenizer, token_batches
-from gorilla_rag.errors import ExtraMissing, ModelMissing
+from gorilla_rag import devices
+from gorilla_rag.encoders import Kind, Progress
+from gorilla_rag.encoders.tokens import BATCH_TOKENS, by_length, prompted
+from gorilla_rag.errors import ExtraMissing, ModelCorrupt
 
 try:
     import torch
+    from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging as transformers_logging
 except ImportError as error:
     raise ExtraMissing(
         f"{error.name} is not installed", hint="install the extra: pip install 'gorilla-rag[encode]'"
     ) from error
 
-EXPORT_TOLERANCE = 1e-4
-_SAMPLES = ("Convert text to speech.", "Which API finds the objects in a street photo and draws boxes around them?")
+DType = Literal["float32", "bfloat16", "float16"]
+# How long a text is in tokens, near enough to put texts of like length together.
+_TOKEN_CHARACTERS = 4
+# An accelerator is idle with as little as a processor computes at once.
+_ACCELERATED = 32
 
 
 class TorchEncoder:
-    """Encodes texts with a sentence-transformers model on a torch device.
+    """Encodes texts with a sentence-transformers model: its modules, its prompts, its longest text.
 
     Args:
-        folder: the model folder.
+        folder: the model folder, checked by `folder.check`.
         name: the model's name, recorded in indexes.
-        sha256: of its weights.
-        dtype: what it computes in.
+        sha256: of all that its vectors come from.
+        device: where torch computes.
+        dtype: what it computes in; vectors are float32 all the same.
+
+    Raises:
+        ModelCorrupt: it can't be loaded, or weights are missing.
+        DeviceMissing: this machine doesn't have the device.
     """
 
-    def __init__(self, folder: Path, *, name: str, sha256: str, dtype: torch.dtype = torch.bfloat16) -> None:
-        self.id, self.sha256 = name, sha256
-        self._model = _load(folder, dtype)
-        self._tokenizer = load_tokenizer(folder)
+    def __init__(self, folder: Path, *, name: str, sha256: str, device: str = "cpu", dtype: DType = "float32") -> None:
+        self.id, self.source, self.sha256 = name, name, sha256
+        self._device = devices.find(device)
+        self.model = open_model(folder, device, dtype)
+        named = self.model.prompts
+        self.prompts: dict[Kind, str] = {
+            "query": named.get("query") or "",
+            # Saved models have an empty `document` beside the name that their makers used.
+            "document": next((named[name] for name in ("document", "passage", "corpus") if named.get(name)), ""),
+        }
 
-    @property
+    @cached_property
     def dimension(self) -> int:
         """Length of the vectors."""
-        return int(self._model.get_embedding_dimension() or 0)
+        return int(self.model.get_embedding_dimension() or 0)
 
-    def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> npt.NDArray[np.float32]:
+    @cached_property
+    def blank(self) -> str:
+        """Stands for a text that the tokenizer makes no token of, which models fail at."""
+        ids = self.model.preprocess([""]).get("input_ids")
+        return " " if ids is not None and not ids.numel() else ""
+
+    def encode(
+        self, texts: Sequence[str], *, kind: Kind = "document", progress: Progress | None = None
+    ) -> npt.NDArray[np.float32]:
         """Unit vectors, shape [len(texts), dimension], float32."""
         made = np.empty((len(texts), self.dimension), dtype=np.float32)
         done = 0
-        with torch.inference_mode():
-            for rows, ids, mask in token_batches(self._tokenizer, texts):
-                features = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
-                made[rows] = self._model(features)["sentence_embedding"].float().numpy()
-                done += len(rows)
-                if progress:
-                    progress(done, len(texts))
-        made /= np.linalg.norm(made, axis=1, keepdims=True)
+        for rows in by_length([self._tokens(text) for text in texts], self._batch):
+            made[rows] = self._encoded([texts[row] for row in rows], kind)
+            done += len(rows)
+            if progress:
+                progress(done, len(texts))
+        made /= np.maximum(np.linalg.norm(made, axis=1, keepdims=True), np.finfo(np.float32).tiny)
         return made
 
+    def _encoded(self, texts: Sequence[str], kind: Kind) -> npt.NDArray[np.float32]:
+        prompt = self.prompts[kind]
+        blank = "" if prompt else self.blank
+        whole = [prompted(text, "", blank) for text in texts]
+        with torch.inference_mode():
+            features = self.model.preprocess(whole, prompt=prompt or None, task=kind)
+            moved = {
+                name: value.to(self._device) if isinstance(value, torch.Tensor) else value
+                for name, value in features.items()
+            }
+            vectors = self.model(moved, task=kind)["sentence_embedding"][:, : self.dimension]
+            found: npt.NDArray[np.float32] = vectors.float().cpu().numpy()
+        return found
 
-def has_fast_bf16() -> bool:
-    """Whether this processor multiplies bf16 matrices faster than float32 ones."""
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    @cached_property
+    def _longest(self) -> float:
+        return self.model.max_seq_length or math.inf
+
+    def _tokens(self, text: str) -> int:
+        return int(min(len(text) // _TOKEN_CHARACTERS + 1, self._longest))
+
+    @property
+    def _batch(self) -> int:
+        return BATCH_TOKENS * (1 if self._device.type == "cpu" else _ACCELERATED)
 
 
-def export_onnx(folder: Path, path: Path) -> None:
-    """Writes a model's graph (ids and mask in, unit vectors out) and compares it with the model.
+def open_model(folder: Path, device: str, dtype: DType) -> SentenceTransformer:
+    """A model in inference mode, from safetensors alone, without code of its own.
 
     Raises:
-        ModelMissing: the two differ by more than `EXPORT_TOLERANCE` in cosine.
+        ModelCorrupt: it can't be loaded, or weights are missing.
     """
-    import onnxruntime
-
-    model = _Embedding(_load(folder, torch.float32)).eval()
-    _, ids, mask = next(iter(token_batches(load_tokenizer(folder), _SAMPLES)))
-    inputs = (torch.from_numpy(ids), torch.from_numpy(mask))
-    axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens")}
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                model,
-                inputs,
-                str(path),
-                input_names=["input_ids", "attention_mask"],
-                output_names=["sentence_embedding"],
-                dynamic_shapes={"input_ids": axes, "attention_mask": axes},
-                dynamo=True,
-                external_data=False,
-                verbose=False,
-            )
-    finally:
-        logging.disable(level)
-    with torch.inference_mode():
-        expected = model(*inputs).numpy()
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    found = session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
-    if (worst := float((expected * found).sum(axis=1).min())) < 1 - EXPORT_TOLERANCE:
-        raise ModelMissing(f"the exported encoder differs from the model (cosine {worst:.4f})", hint="report this")
-
-
-class _Embedding(torch.nn.Module):
-    """A sentence-transformers model as a function of two tensors."""
-
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        features = self.model({"input_ids": input_ids, "attention_mask": attention_mask})
-        embedding: torch.Tensor = features["sentence_embedding"]
-        return embedding
-
-
-def _load(folder: Path, dtype: torch.dtype) -> SentenceTransformer:
-    from transformers.utils import logging as transformers_logging
-
     transformers_logging.disable_progress_bar()
-    model = SentenceTransformer(str(folder), device="cpu", local_files_only=True, model_kwargs={"dtype": dtype})
+    options = {"dtype": getattr(torch, dtype), "use_safetensors": True}
+    try:
+        with _loading_reports() as reports:
+            model = SentenceTransformer(
+                str(folder), device=device, local_files_only=True, trust_remote_code=False, model_kwargs=options
+            )
+    except torch.OutOfMemoryError:
+        raise
+    except (
+        SafetensorError,
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RuntimeError,
+        ImportError,
+    ) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ModelCorrupt(
+            f"{folder} can't be loaded: {reason}", hint="fetch or save the model again, or use another"
+        ) from error
+    if missing := _missing(reports):
+        raise ModelCorrupt(
+            f"{folder} lacks weights, which would be random: {', '.join(missing)}", hint="fetch or save the model again"
+        )
     return model.eval()
+
+
+@contextmanager
+def _loading_reports() -> Iterator[list[str]]:
+    """Collects what transformers warns of while it loads: it makes up weights that are missing, and only says so."""
+    said: list[str] = []
+
+    class Collect(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+
+    logger, handler = logging.getLogger("transformers.modeling_utils"), Collect()
+    verbosity, propagate = transformers_logging.get_verbosity(), logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    transformers_logging.set_verbosity(min(verbosity, logging.WARNING))
+    try:
+        yield said
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
+        transformers_logging.set_verbosity(verbosity)
+
+
+def _missing(reports: Sequence[str]) -> list[str]:
+    """Names of weights that were made up; a pooler of the transformer's own, which no module reads, isn't counted."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(reports))
+    names = re.findall(r"^(\S.*?)\s*\|\s*MISSING\b", plain, re.MULTILINE)
+    return [name for name in names if not name.startswith("pooler.")]

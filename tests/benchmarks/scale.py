@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from gorilla_rag import starter
 from gorilla_rag.apidoc import ApiDoc
-from gorilla_rag.encoders import Progress
+from gorilla_rag.encoders import Kind, Progress
 from gorilla_rag.encoders.embedded import EmbeddedEncoder
 from gorilla_rag.index import change
 from gorilla_rag.index.bm25 import BM25, question_words
@@ -30,9 +30,11 @@ class RandomVectors:
     """Stands in for the encoder where only sizes matter: the same identity, random unit vectors."""
 
     def __init__(self, real: EmbeddedEncoder) -> None:
-        self.id, self.sha256, self.dimension = real.id, real.sha256, real.dimension
+        self.id, self.source, self.sha256, self.dimension = real.id, real.source, real.sha256, real.dimension
 
-    def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> npt.NDArray[np.float32]:
+    def encode(
+        self, texts: Sequence[str], *, kind: Kind = "document", progress: Progress | None = None
+    ) -> npt.NDArray[np.float32]:
         """Random unit vectors, shape [len(texts), dimension]."""
         made = np.random.default_rng(0).standard_normal((len(texts), self.dimension), dtype=np.float32)
         made /= np.linalg.norm(made, axis=1, keepdims=True)
