@@ -380,12 +380,14 @@ def test_bm25_scores_are_those_of_bm25s(index: Index) -> None:
     reference = bm25s.BM25(method="lucene", k1=1.5, b=0.75)
     reference.index(tokens, show_progress=False)
     known = {token for document in tokens for token in document}
+    engine = index.bm25
+    assert isinstance(engine, bm25.BM25)
     for question in ("reads a text aloud", "customers customers files", "translate sentences into German", "archive"):
         asked = [token for token in bm25.question_words(question) if token in known]
         assert asked
         expected = reference.get_scores(asked)
         assert expected.max() > 0
-        np.testing.assert_allclose(index.bm25.scores(question), expected, rtol=1e-6)
+        np.testing.assert_allclose(engine.scores(question), expected, rtol=1e-6)
         shown = {hit.doc.id: hit.score for hit in index.search(question, mode="bm25", k=50, distinct=False)}
         assert shown == pytest.approx({d.id: s for d, s in zip(docs, expected, strict=True) if s > 0}, rel=1e-6)
 

@@ -1,6 +1,7 @@
 """Changes to an index on disk: build, add, update, remove. Each writes new files and replaces the manifest last.
 
-A change that fails or is killed leaves the index that stood there; what it had written is swept by the next one.
+A change that fails or is killed leaves the index that stood there; the next one takes over the vectors that it had
+made, and sweeps the rest.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.encoders import Encoder
 from gorilla_rag.errors import IndexBusy, UsageError
 from gorilla_rag.files import storage_errors, write_array
-from gorilla_rag.index import bm25, dense, manifest, store
+from gorilla_rag.index import bm25, dense, encoded, manifest, store
 from gorilla_rag.index.index import check_encoder, check_layout, identity
 from gorilla_rag.text import TEXT_VERSION, encoder_text
 
@@ -154,6 +155,7 @@ def _change(
     )
     manifest.write(folder, made)
     manifest.sweep(folder, made)
+    encoded.sweep(folder)
 
 
 def _quietly(_step: str, _done: int, _total: int) -> None:
@@ -188,7 +190,7 @@ def _vectors(
             numbers[name] = start + len(fresh)
             fresh[name] = encoder_text(doc)
     if fresh:
-        vectors = encoder.encode(list(fresh.values()), progress=lambda done, total: tell("encode", done, total))
+        vectors = encoded.encode(folder, encoder, fresh, lambda done, total: tell("encode", done, total))
         name, entry = _segment(folder, work, vectors)
         segments.append(name)
         files[name] = entry

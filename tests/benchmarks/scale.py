@@ -89,7 +89,8 @@ def _bm25(index: Index, docs: Sequence[ApiDoc]) -> Iterator[Row]:
     """Ours against rank-bm25 on the same words, both to the first five."""
     from rank_bm25 import BM25Okapi
 
-    ours: BM25 = index.bm25
+    ours = index.bm25
+    assert isinstance(ours, BM25)
     words = [[w for w in bm25_words(bm25_text(doc)) if w not in STOP_WORDS] for doc in docs]
     reference = BM25Okapi(words)
     asked = [question_words(question) for question in QUESTIONS]
