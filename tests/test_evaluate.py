@@ -49,7 +49,7 @@ class ToyGenerator:
         return [-10.0] * (len(labels) - 1) + [-0.1], Usage(10, 0, 1, "")
 
     def stream(
-        self, messages: Sequence[Message], prefill: str, *, grammar: str | None, max_tokens: int, reuse: bool = True
+        self, messages: Sequence[Message], prefill: str, *, grammar: str | None, max_tokens: int, **how: Any
     ) -> Iterator[str | Usage]:
         yield 'made.up(1)", "why": "because"}' if grammar is None else "{}"
         yield Usage(10, 0, 5, "")
@@ -279,7 +279,7 @@ def test_text_without_a_call_is_counted_wrong_and_not_asked_again(
     benchmark: Benchmark, starter_index: Path, tmp_path: Path
 ) -> None:
     class Rambling(ToyGenerator):
-        def stream(self, *args: Any, grammar: str | None, max_tokens: int, reuse: bool = True) -> Iterator[str | Usage]:
+        def stream(self, *args: Any, grammar: str | None, max_tokens: int, **how: Any) -> Iterator[str | Usage]:
             self.asked += 1
             yield "and so on"
             yield Usage(10, 0, 3, "")

@@ -7,7 +7,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from gorilla_rag.cli import ask, evaluate, index, models, search
+from gorilla_rag.cli import ask, bench, check, evaluate, index, models, search
 from gorilla_rag.errors import GorillaError
 
 INTERRUPTED = 130
@@ -22,6 +22,8 @@ app = typer.Typer(
 )
 app.command("ask")(ask.ask)
 app.command("search")(search.search)
+app.command("check")(check.check)
+app.command("bench")(bench.bench)
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(index.app, name="index")
 app.add_typer(models.app, name="models")

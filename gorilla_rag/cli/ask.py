@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gorilla_rag.cli import show
+from gorilla_rag.cli import options, show
 
 _MOST_CHECKS = 8
 
@@ -21,6 +21,11 @@ def ask(
     constrain: Annotated[str | None, typer.Option(help="docs, catalogue or none.")] = None,
     threshold: Annotated[float, typer.Option(help="Refuse below this confidence.")] = 0.0,
     filter_: Annotated[list[str] | None, typer.Option("--filter", help="NAME=VALUE, such as provider=PyTorch.")] = None,
+    generator: options.Spec = None,
+    adapter: options.Adapter = None,
+    device: options.Device = None,
+    quantize: options.Quantize = None,
+    encoder: options.Encoder = None,
     call_only: Annotated[bool, typer.Option("--call-only", help="Leave the explanation out.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
     setup: Annotated[bool, typer.Option("--setup", help="Fetch the embedded models first if need be.")] = False,
@@ -37,7 +42,8 @@ def ask(
         "filters": show.parse_filters(filter_ or []),
         "fields": "call" if call_only else "all",
     }
-    asked = gorilla(index, setup=setup)
+    model = options.generator(generator, adapter=adapter, device=device, quantize=quantize)
+    asked = gorilla(index, setup=setup, generator=model, encoder=encoder, device=device)
     if json_:
         answer = asked.ask(question, **how)
         show.print_json(answer.to_dict())

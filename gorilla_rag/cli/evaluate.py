@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gorilla_rag.cli import show
+from gorilla_rag.cli import options, show
 from gorilla_rag.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,12 +41,17 @@ def evaluate(
     k: Annotated[int, typer.Option(help="How many distinct calls to choose among.")] = 5,
     threshold: Annotated[float, typer.Option(help="Refuse below this confidence.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Of resampling, shuffles and the random baseline.")] = 0,
+    generator: options.Spec = None,
+    adapter: options.Adapter = None,
+    device: options.Device = None,
+    quantize: options.Quantize = None,
 ) -> int:
     """Ask every question in every mode, score the answers, and write report.json and report.html."""
     if ctx.invoked_subcommand:
         return 0
     if out is None:
         raise UsageError("no --out", hint="name a folder for the report")
+    model = options.generator(generator, adapter=adapter, device=device, quantize=quantize)
     asked, where = _asked(benchmark, data, questions, index, out)
     from gorilla_rag.evaluate import table
     from gorilla_rag.evaluate.run import evaluate as run
@@ -54,7 +59,7 @@ def evaluate(
 
     with show.steps() as tell:
         report = run(
-            Gorilla.load(where),
+            Gorilla.load(where, generator=model, device=device),
             asked,
             modes=_words(modes),
             choosers=_words(choosers),

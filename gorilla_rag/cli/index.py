@@ -49,19 +49,18 @@ def build(
     from gorilla_rag.index import change
     from gorilla_rag.sources import apibench
 
-    files = apibench.read(sources, skip_bad=skip_bad, trusted=trust) if sources else None
+    files = apibench.read(sources or [], skip_bad=skip_bad, trusted=trust)
+    named = [name for given in packages or [] for name in given.split(",") if name]
+    recipe: dict[str, Any] = {"source": "apibench", "paths": [str(path) for path in sources or []]}
     made = prepare.encoder(encoder)
     with show.steps() as tell:
-        named = [name for given in packages or [] for name in given.split(",") if name]
-        read = None
-        if named or requirements or not files:
+        docs, problems = [*files.docs], list(map(str, files.problems))
+        if named or requirements or not sources:
             read = _packages(named, requirements, python, run=not no_run, skip_bad=skip_bad, tell=tell)
-        docs = [*(files.docs if files else ()), *(read.docs if read else ())]
-        recipe: dict[str, Any] = {"source": "python" if read else "apibench", "paths": [str(path) for path in sources or []]}
-        recipe |= {"packages": dict(read.counts)} if read else {}
+            docs, problems = [*docs, *read.docs], [*problems, *map(str, read.problems)]
+            recipe |= {"source": "python", "packages": dict(read.counts)}
         change.build(out, docs, made, recipe=recipe, progress=tell)
-    problems = [*(files.problems if files else ()), *(read.problems if read else ())]
-    _report(out, list(map(str, problems)), json_)
+    _report(out, problems, json_)
 
 
 def _packages(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 Message = dict[str, str]
 """`{"role": "system" | "user", "content": text}`."""
@@ -68,6 +68,7 @@ class Generator(Protocol):
         grammar: str | None,
         max_tokens: int,
         reuse: bool = True,
+        schema: Mapping[str, Any] | None = None,
     ) -> Iterator[str | Usage]:
         """Continues `prefill` at temperature 0: pieces of text, and the usage so far; last the whole usage.
 
@@ -78,8 +79,11 @@ class Generator(Protocol):
             max_tokens: the most that is written.
             reuse: take what the prompt shares with the last one from the cache. What comes out can then depend on
                 what was asked before (sums are rounded in another order); without, it depends on the prompt alone.
+            schema: JSON Schema of the whole text, an object, `prefill` with what follows it. For backends that take no
+                grammar; those that take one ignore it. A property with a `const` stands in `prefill` already.
 
         Raises:
             GenerationFailed: the grammar doesn't compile, the prompt is longer than the context, or the model failed.
+            EndpointError: a server is down, slow, rate-limited, refuses, answers nonsense or ignores the schema.
         """
         ...

@@ -13,7 +13,7 @@ import os
 import queue
 import secrets
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ class LlamaCppGenerator:
 
     Args:
         model: a registry name.
+        weights: a GGUF file to load instead; its `sha256` stays empty.
         context: tokens of prompt and completion together.
         threads: of computation; all cores by default.
 
@@ -49,12 +50,20 @@ class LlamaCppGenerator:
 
     joint_weight = 0.0
 
-    def __init__(self, model: str = registry.GENERATOR, *, context: int = CONTEXT, threads: int | None = None) -> None:
-        self.id, self.context = model, context
+    def __init__(
+        self,
+        model: str = registry.GENERATOR,
+        *,
+        weights: Path | None = None,
+        context: int = CONTEXT,
+        threads: int | None = None,
+    ) -> None:
         found = registry.spec(model)
-        self.sha256 = found.sha256[found.weights]
+        self.id, self.context = weights.stem if weights else model, context
+        self.sha256 = "" if weights else found.sha256[found.weights]
         self._key = secrets.token_urlsafe(24)
-        self._server = _server(registry.weights(model), context, threads or os.cpu_count() or 1, self._key)
+        file = weights or registry.weights(model)
+        self._server = _server(file, context, threads or os.cpu_count() or 1, self._key)
         self.count_tokens = lru_cache(maxsize=8192)(self._count_tokens)
         self._rendered = lru_cache(maxsize=256)(self._render)
 
@@ -88,6 +97,7 @@ class LlamaCppGenerator:
         grammar: str | None,
         max_tokens: int,
         reuse: bool = True,
+        schema: Mapping[str, Any] | None = None,  # noqa: ARG002 (the grammar says the same)
     ) -> Iterator[str | Usage]:
         """Continues `prefill` at temperature 0: pieces of text, each with the usage so far."""
         if grammar is not None:

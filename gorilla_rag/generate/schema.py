@@ -19,6 +19,7 @@ from gorilla_rag.errors import GenerationFailed
 
 LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 EXPLANATION_LENGTH = 160
+RECALL_LENGTH = 240
 _TAIL_LENGTH = 60
 _NAMES_USED = 2
 _DOTTED_NAMES = 20
@@ -65,14 +66,57 @@ def arguments_schema(doc: ApiDoc) -> dict[str, Any]:
     return schema | shared
 
 
-def draft_schema(choice: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def draft_schema(choice: str, arguments: Mapping[str, Any], *, pattern: str | None = None) -> dict[str, Any]:
     """The schema of a finished draft: what has been chosen and filled in, and an explanation."""
-    properties = {
-        "choice": {"const": choice},
-        "arguments": {"const": dict(arguments)},
-        "explanation": {"type": "string", "minLength": 1},
-    }
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    explanation = {"type": "string", "minLength": 1} | ({"pattern": pattern} if pattern else {})
+    return _of({"choice": {"const": choice}, "arguments": {"const": dict(arguments)}, "explanation": explanation})
+
+
+def choice_schema(labels: Sequence[str]) -> dict[str, Any]:
+    """The schema of a choice among labels."""
+    return _of({"choice": {"type": "string", "enum": list(labels)}})
+
+
+def filling_schema(choice: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a draft up to its arguments; what these refer to stands where the references look for it."""
+    shared = {key: arguments[key] for key in ("$defs", "definitions") if key in arguments}
+    own = {key: value for key, value in arguments.items() if key not in shared}
+    return _of({"choice": {"const": choice}, "arguments": own}) | shared
+
+
+def recall_schema(catalogue: Sequence[str] | None, *, call_only: bool) -> dict[str, Any]:
+    """The schema of a call from memory, or from a catalogue, and of its explanation."""
+    text = {"type": "string", "minLength": 1, "maxLength": RECALL_LENGTH}
+    call = text if catalogue is None else {"type": "string", "enum": list(catalogue)}
+    return _of({"api_call": call} | ({} if call_only else {"explanation": text}))
+
+
+def explanation_pattern(doc: ApiDoc, subject: str) -> str:
+    """One sentence that begins with an API's name, as a pattern that servers compile.
+
+    As in `explanation_grammar`, a dot stands inside only in a number or in a name that the document has. A name with
+    characters that JSON writes in another way is left to be put in front.
+    """
+    begun = "[A-Z]" if re.search(r'["\\\x00-\x1f]', subject) else f"{_literal(subject)} [a-z]"
+    dotted = "".join(f"|{_literal(name)}" for name in _dotted_names(doc))
+    return rf'^{begun}([^".\\\n\r\t]|[0-9]\.[0-9]{dotted}){{12,{EXPLANATION_LENGTH}}}\.$'
+
+
+def _dotted_names(doc: ApiDoc) -> list[str]:
+    """The shortest names with dots that a document has."""
+    text = f"{doc.api_call} {doc.api_name} {doc.description}"
+    found = sorted(set(re.findall(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", text)), key=len)
+    return [name for name in found if len(name) <= _NAME_LENGTH][:_DOTTED_NAMES]
+
+
+def _literal(text: str) -> str:
+    """A text as a pattern, with no more escapes than it needs: servers don't read the others alike."""
+    return re.sub(r"([.^$*+?()\[\]{}|])", r"\\\1", text)
+
+
+def _of(properties: Mapping[str, Any]) -> dict[str, Any]:
+    required = list(properties)
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
 def arguments_grammar(schema: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
@@ -91,10 +135,7 @@ def explanation_grammar(doc: ApiDoc) -> tuple[str, int]:
         The grammar, and the most characters it allows; no token is shorter than a character, so a limit of that many
         tokens always leaves room to finish.
     """
-    text = f"{doc.api_call} {doc.api_name} {doc.description}"
-    found = sorted(set(re.findall(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", text)), key=len)
-    names = [name for name in found if len(name) <= _NAME_LENGTH][:_DOTTED_NAMES]
-    dotted = "|".join([r"[0-9]\.[0-9]{1,3}", *(re.escape(name).replace("/", "\\/") for name in names)])
+    dotted = "|".join([r"[0-9]\.[0-9]{1,3}", *(re.escape(name).replace("/", "\\/") for name in _dotted_names(doc))])
     tail = rf"(({dotted}){_PLAIN}{{0,{_TAIL_LENGTH}}}){{0,{_NAMES_USED}}}"
     sentence = rf" [a-z]{_PLAIN}{{12,{EXPLANATION_LENGTH}}}{tail}\."
     longest = EXPLANATION_LENGTH + _NAMES_USED * (_TAIL_LENGTH + _NAME_LENGTH) + len(' a."}')

@@ -20,6 +20,7 @@ from gorilla_rag.call import Argument, argument
 from gorilla_rag.errors import GenerationFailed
 from gorilla_rag.generate import evidence, prompt, schema
 from gorilla_rag.generate.base import Generator, Message, Usage
+from gorilla_rag.generate.partial import StringReader
 from gorilla_rag.validate import schema_errors
 
 _ARGUMENT_TOKENS = 400
@@ -80,9 +81,12 @@ class Writer:
             return Filled({})
         model = self._generator()
         grammar, removed = schema.arguments_grammar(offered)
+        kept = schema.compilable(offered).schema
         messages, begun = prompt.filling(self._question, doc, choice, model.context, model.count_tokens)
-        values = _json("".join(self._written(messages, begun, grammar, _ARGUMENT_TOKENS)))
-        if broken := schema_errors(values, schema.compilable(offered).schema):
+        form = schema.filling_schema(choice, kept)
+        written = "".join(self._written(messages, begun, grammar, form, _ARGUMENT_TOKENS))
+        values = _draft(begun + written + "}")["arguments"]
+        if broken := schema_errors(values, kept):
             raise GenerationFailed(f"the arguments break their grammar: {broken[0]}", hint=_HINT)
         self._arguments = json.dumps(values)
         faults = tuple(schema_errors(values, schema.arguments_schema(doc)))
@@ -98,16 +102,20 @@ class Writer:
         messages, begun = prompt.writing(
             self._question, doc, choice, self._arguments, model.context, model.count_tokens
         )
-        yield prompt.subject(doc)
-        written = ""
+        subject, arguments = prompt.subject(doc), json.loads(self._arguments)
+        yield subject
         grammar, limit = schema.explanation_grammar(doc)
-        for piece in self._written(messages, begun, grammar, limit):
-            fresh = (written + piece).split('"')[0][len(written.split('"')[0]) :]
+        form = schema.draft_schema(choice, arguments, pattern=schema.explanation_pattern(doc, subject))
+        text, reader, written = subject, StringReader(), ""
+        for piece in self._written(messages, begun, grammar, form, limit):
             written += piece
-            if fresh:
+            if fresh := reader.feed(piece):
+                text += fresh
                 yield fresh
-        if errors := schema_errors(_json(begun + written), schema.draft_schema(choice, json.loads(self._arguments))):
+        if errors := schema_errors(_draft(begun + written), schema.draft_schema(choice, arguments)):
             raise GenerationFailed(f"the draft breaks its schema: {errors[0]}", hint=_HINT)
+        if not text.rstrip().endswith((".", "!", "?")):
+            yield "."
 
     def recall(
         self, candidates: Sequence[Candidate], catalogue: Mapping[str, str] | None, *, call_only: bool = False
@@ -127,29 +135,31 @@ class Writer:
         grammar = schema.choice_grammar(list(catalogue)) if catalogue is not None else None
         if catalogue is not None and not catalogue:
             return None, "the index is empty"
+        form = schema.recall_schema(None if catalogue is None else list(catalogue), call_only=call_only)
         written = ""
-        with closing(self._written(messages, prompt.RECALL_PREFILL, grammar, _RECALL_TOKENS)) as pieces:
+        with closing(self._written(messages, prompt.RECALL_PREFILL, grammar, form, _RECALL_TOKENS)) as pieces:
             for piece in pieces:
                 written += piece
                 if call_only and (finished := _STRING.match(written)):
                     written = finished.group() + ("" if grammar else "}")
                     break
-        text = prompt.RECALL_PREFILL + written + ("}" if grammar else "")
         try:
-            found, _ = json.JSONDecoder().raw_decode(text)
-        except ValueError as error:
-            return None, f"the model's text isn't JSON: {error}"
+            found = _draft(prompt.RECALL_PREFILL + written + ("}" if grammar else ""))
+        except GenerationFailed as error:
+            return None, error.message
         call = found.get("api_call")
         if not isinstance(call, str) or not call.strip():
             return None, "the model wrote no api_call"
         return Draft(call, {}, str(found.get("explanation", ""))), ""
 
     def _written(
-        self, messages: Sequence[Message], begun: str, grammar: str | None, limit: int
+        self, messages: Sequence[Message], begun: str, grammar: str | None, form: Mapping[str, Any], limit: int
     ) -> Pieces[str, None, None]:
         """The model's text in pieces; what it took is counted also when the reader leaves early."""
         usage = Usage(0, 0, 0, "")
-        stream = self._generator().stream(messages, begun, grammar=grammar, max_tokens=limit, reuse=self._begun())
+        stream = self._generator().stream(
+            messages, begun, grammar=grammar, max_tokens=limit, reuse=self._begun(), schema=form
+        )
         try:
             for item in stream:
                 if isinstance(item, Usage):
@@ -169,8 +179,10 @@ class Writer:
         self.tokens["completion"] += usage.completion
 
 
-def _json(text: str) -> Any:
+def _draft(text: str) -> Any:
+    """The object that a text begins with."""
     try:
-        return json.loads(text)
+        found, _ = json.JSONDecoder().raw_decode(text)
     except ValueError as error:
         raise GenerationFailed(f"the model's text isn't JSON: {error}", hint=_HINT) from error
+    return found
