@@ -18,17 +18,22 @@ VERBS = (
     ("ask",),
     ("search",),
     *(("index", verb) for verb in ("build", "add", "remove", "info", "check")),
+    ("check",),
     ("eval",),
     ("eval", "compare"),
+    ("bench",),
     *(("models", verb) for verb in ("list", "pull", "path", "remove")),
 )
-QUESTION = "convert text to speech in my app"
+SHOWN = {"ask": ("ask", "convert text to speech in my app"), "check": ("check", "examples/invented_calls.py")}
+"""What the README shows the output of."""
 
 
 def output(*words: str) -> str:
     """What the command prints, as on a terminal of 100 columns without colours."""
     env = {**os.environ, "COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1", "TERM": "dumb"}
-    done = subprocess.run([COMMAND, *words], capture_output=True, text=True, check=True, env=env)
+    done = subprocess.run([COMMAND, *words], capture_output=True, text=True, check=False, env=env, cwd=ROOT)
+    if done.returncode not in (0, 1) or not done.stdout:
+        raise SystemExit(f"gorilla-rag {' '.join(words)} failed: {done.stderr}")
     return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
 
 
@@ -43,10 +48,12 @@ def help_page() -> str:
 
 
 def readme(text: str) -> str:
-    """The README with the example's output put in anew."""
-    shown = output("ask", QUESTION)
-    block = f"<!-- ask -->\n```\n{shown}\n```\n<!-- /ask -->"
-    return re.sub(r"<!-- ask -->.*<!-- /ask -->", lambda _: block, text, flags=re.DOTALL)
+    """The README with the examples' output put in anew."""
+    for name, words in SHOWN.items():
+        command = f"    gorilla-rag {' '.join(words)}\n\n" if name != "ask" else ""
+        block = f"<!-- {name} -->\n{command}```\n{output(*words)}\n```\n<!-- /{name} -->"
+        text = re.sub(f"<!-- {name} -->.*<!-- /{name} -->", lambda _, block=block: block, text, flags=re.DOTALL)
+    return text
 
 
 def stale() -> list[str]:

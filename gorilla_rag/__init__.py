@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from gorilla_rag.answer import Answer, Candidate, Check, Draft, Hit, Mode, Verdict
     from gorilla_rag.apidoc import ApiDoc
     from gorilla_rag.call import Call, parse_call
+    from gorilla_rag.check import check_code, check_files
     from gorilla_rag.errors import GorillaError
     from gorilla_rag.gorilla import Ask, Event, Gorilla
     from gorilla_rag.index.index import Index
@@ -29,6 +30,8 @@ _HOMES = {
     "Index": "index.index",
     "Mode": "answer",
     "Verdict": "answer",
+    "check_code": "check",
+    "check_files": "check",
     "parse_call": "call",
 }
 __all__ = [
@@ -46,6 +49,8 @@ __all__ = [
     "Index",
     "Mode",
     "Verdict",
+    "check_code",
+    "check_files",
     "parse_call",
 ]
 

@@ -103,9 +103,7 @@ def test_a_package_that_is_not_installed_is_named_before_any_is_read(
     assert steps == []
 
 
-def test_nothing_of_a_package_runs_in_this_process(
-    install: Install, environment: Environment, tmp_path: Path
-) -> None:
+def test_nothing_of_a_package_runs_in_this_process(install: Install, environment: Environment, tmp_path: Path) -> None:
     mark = tmp_path / "ran"
     code = f"open({str(mark)!r}, 'w').close()\ndef visible():\n    '''Be seen.'''\n"
     install("careless", "1", **{"careless.py": code})
@@ -184,7 +182,7 @@ def test_an_empty_environment_has_nothing_to_choose(tmp_path: Path) -> None:
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [Path(sys.executable).with_name("gorilla-rag"), *map(str, arguments)]
+    command = [str(Path(sys.executable).with_name("gorilla-rag")), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 

@@ -12,6 +12,7 @@ Rule = Literal[
     "syntax-error",
     "no-such-name",
     "no-such-module",
+    "undefined-name",
     "not-callable",
     "unexpected-argument",
     "missing-argument",
@@ -22,6 +23,7 @@ RULES: dict[Rule, str] = {
     "syntax-error": "The file isn't Python.",
     "no-such-name": "A module or class has no such function, class or method.",
     "no-such-module": "An installed package has no such module.",
+    "undefined-name": "What is called isn't defined in the program, and isn't a built-in.",
     "not-callable": "What is called is a module or a plain value.",
     "unexpected-argument": "A call gives an argument that the function doesn't take.",
     "missing-argument": "A call leaves out an argument that the function needs.",
@@ -96,6 +98,7 @@ class Checked:
         existing: how many of them name something that exists.
         bound: of how many calls the arguments were compared with a signature.
         guarded: faults left out because the code expects them (`pytest.raises`, a version asked before).
+        ignored: faults left out because a comment on the line says so.
         unchecked: calls about which nothing is known.
     """
 
@@ -104,6 +107,7 @@ class Checked:
     existing: int = 0
     bound: int = 0
     guarded: int = 0
+    ignored: int = 0
     unchecked: tuple[Unchecked, ...] = ()
 
     @cached_property
@@ -130,6 +134,7 @@ class Checked:
             existing=sum(part.existing for part in parts),
             bound=sum(part.bound for part in parts),
             guarded=sum(part.guarded for part in parts),
+            ignored=sum(part.ignored for part in parts),
             unchecked=tuple(one for part in parts for one in part.unchecked),
         )
 
@@ -141,6 +146,7 @@ class Checked:
             "existing": self.existing,
             "bound": self.bound,
             "guarded": self.guarded,
+            "ignored": self.ignored,
             "unknown": len(self.unchecked),
             "unknown_calls": [asdict(one) for one in self.unchecked],
         }

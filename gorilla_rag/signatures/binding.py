@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -82,10 +83,10 @@ def fault(
     """
     found = []
     for one in signatures:
-        if from_stub and 0 < given.positional - len(_places(one)) <= _named_only(one):
-            return None
         other = {name: own for name, own in (other_names or {}).items() if own in one.parameters}
-        wrong = _fault(given.renamed({k: v for k, v in other.items() if k not in one.parameters}), one)
+        renamed = given.renamed({k: v for k, v in other.items() if k not in one.parameters})
+        loose = from_stub and 0 < given.positional - len(_places(one)) <= _by_name_alone(one)
+        wrong = _fault_of_names(renamed, one) if loose else _fault(renamed, one)
         if wrong is None:
             return None
         found.append((sum(name in one.parameters for name in given.keywords), wrong))
@@ -106,8 +107,18 @@ def _places(signature: inspect.Signature) -> list[str]:
     return [name for name, one in signature.parameters.items() if one.kind in _BY_POSITION]
 
 
-def _named_only(signature: inspect.Signature) -> int:
-    return sum(one.kind is inspect.Parameter.KEYWORD_ONLY for one in signature.parameters.values())
+def _by_name_alone(signature: inspect.Signature) -> float:
+    """How many parameters can be given by name and not by position; of `**names`, any number."""
+    kinds = [one.kind for one in signature.parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        return 0
+    return math.inf if inspect.Parameter.VAR_KEYWORD in kinds else kinds.count(inspect.Parameter.KEYWORD_ONLY)
+
+
+def _fault_of_names(given: Given, signature: inspect.Signature) -> Fault | None:
+    """What is wrong besides there being more arguments by position than places."""
+    fitting = replace(given, positional=len(_places(signature)))
+    return _twice(fitting, signature) or _too_much(fitting, signature)
 
 
 def _twice(given: Given, signature: inspect.Signature) -> Fault | None:

@@ -11,10 +11,20 @@ from functools import lru_cache
 
 import griffe
 
+from gorilla_rag.signatures import dataclass_fields
 from gorilla_rag.signatures.binding import OTHER_NAMES
 from gorilla_rag.signatures.decorators import SAME_PARAMETERS, keeps_parameters
 from gorilla_rag.signatures.objects import ObjectKind
-from gorilla_rag.signatures.tree import Builtin, Definition, Instance, Object, Tree, Unknown, written
+from gorilla_rag.signatures.tree import (
+    Builtin,
+    Definition,
+    Instance,
+    Object,
+    Tree,
+    Unknown,
+    remaking_decorator,
+    written,
+)
 
 _KINDS = {
     griffe.ParameterKind.positional_only: inspect.Parameter.POSITIONAL_ONLY,
@@ -23,7 +33,6 @@ _KINDS = {
     griffe.ParameterKind.keyword_only: inspect.Parameter.KEYWORD_ONLY,
     griffe.ParameterKind.var_keyword: inspect.Parameter.VAR_KEYWORD,
 }
-_DATACLASS = {"dataclass", "dataclasses.dataclass"}
 _OWN_CONSTRUCTION = {"NamedTuple", "TypedDict", "Enum", "IntEnum", "StrEnum", "Flag", "IntFlag", "BaseModel"}
 
 
@@ -220,17 +229,16 @@ def written_object(tree: Tree, node: Object, name: str) -> Object | None:
 def _construction(tree: Tree, node: Object) -> Callable:
     """What making an instance takes: the first `__init__` and `__new__` along the bases, whichever comes first."""
     order, unsure = tree.mro(node)
-    if node.ambiguous:
-        unsure = f"{node.path} is defined in several ways"
+    unsure = f"{node.path} is defined in several ways" if node.ambiguous else unsure or _remade(order)
     for one in order:
         if isinstance(one, Builtin):
             plain = one.name == "object"
             return Callable("class", (), "" if plain else f"made as {one.name}")
         if why := _other_construction(one):
             return Callable("class", (), why)
-        own = any("__init__" in d.item.members for d in one.definitions)  # `@dataclass` leaves it as it is
-        if any(_is_dataclass(d) for d in one.definitions) and not own and not _made_otherwise(one, "__init__"):
-            fields = _dataclass_fields(tree, [o for o in order if isinstance(o, Object)])
+        if _is_dataclass(one) and not _made_otherwise(one, "__init__"):
+            bases = [_class_syntax(o) for o in reversed(order) if isinstance(o, Object) and _is_dataclass(o)]
+            fields = dataclass_fields.signature(node for node in bases if node is not None)
             return Callable(
                 "class", (fields,) if fields else (), unsure or ("" if fields else "its fields can't be read")
             )
@@ -241,6 +249,20 @@ def _construction(tree: Tree, node: Object) -> Callable:
     if unsure:
         return Callable("class", (), unsure)
     return Callable("class", (inspect.Signature(),))
+
+
+def _remade(order: Sequence[Object | Builtin]) -> str:
+    """Why a class may not be made as its constructor is written: a decorator or a base that makes classes anew."""
+    for one in order:
+        if isinstance(one, Builtin):
+            continue
+        if name := remaking_decorator(one):
+            return f"{name} may change how {one.path} is made"
+        if "__init_subclass__" in one.item.members and one is not order[0]:
+            return f"{one.path}.__init_subclass__ may change how it is made"
+        if {"__init__", "__new__"} & set(one.item.members):
+            return ""
+    return ""
 
 
 def _other_construction(node: Object) -> str:
@@ -277,52 +299,25 @@ def _made_otherwise(node: Object, name: str) -> str:
     return f"{node.path}.__new__ may make something else" if name == "__init__" and sourced else ""
 
 
-def _is_dataclass(one: Definition) -> bool:
-    return any(
-        decorator.callable_path in _DATACLASS and "init=False" not in str(decorator.value)
-        for decorator in getattr(one.item, "decorators", ())
-    )
+def _is_dataclass(node: Object) -> bool:
+    """Whether `@dataclass` makes its `__init__`; one that it writes itself stays."""
+    syntax = _class_syntax(node)
+    return syntax is not None and "__init__" not in node.item.members and dataclass_fields.decorator(syntax) is not None
 
 
-def _dataclass_fields(tree: Tree, order: Sequence[Object]) -> inspect.Signature | None:
-    """The parameters that `@dataclass` makes of annotated fields, bases first."""
-    del tree
-    rows: dict[str, inspect.Parameter] = {}
-    for one in reversed([one for one in order if any(map(_is_dataclass, one.definitions))]):
-        keyword_only = any("kw_only=True" in str(d.value) for d in getattr(one.item, "decorators", ()))
-        for name, member in one.item.members.items():
-            if (
-                not isinstance(member, griffe.Attribute)
-                or member.annotation is None
-                or "ClassVar" in str(member.annotation)
-            ):
-                continue
-            if "KW_ONLY" in str(member.annotation):
-                keyword_only = True
-                continue
-            if (row := _field(name, member, keyword_only=keyword_only)) is None:
-                rows.pop(name, None)
-                continue
-            rows[name] = row
-    ordered = sorted(rows.values(), key=lambda row: row.kind)
-    try:
-        return inspect.Signature(ordered)
-    except ValueError:
-        return None
+def _class_syntax(node: Object) -> ast.ClassDef | None:
+    """A class's own statement, in its source."""
+    return _class_at(node.module.syntax, node.item.name, node.item.lineno or 0)
 
 
-def _field(name: str, member: griffe.Attribute, *, keyword_only: bool) -> inspect.Parameter | None:
-    """One field as a parameter; `None` for `field(init=False)`."""
-    value = None if member.value is None else str(member.value)
-    default: object = inspect.Parameter.empty if value is None else value
-    if isinstance(member.value, griffe.ExprCall) and str(member.value.function).rpartition(".")[2] == "field":
-        if "init=False" in (value or ""):
-            return None
-        has_default = "default=" in (value or "") or "default_factory=" in (value or "")
-        default = value if has_default else inspect.Parameter.empty
-        keyword_only |= "kw_only=True" in (value or "")
-    kind = inspect.Parameter.KEYWORD_ONLY if keyword_only else inspect.Parameter.POSITIONAL_OR_KEYWORD
-    return inspect.Parameter(name, kind, default=default, annotation=str(member.annotation))
+@lru_cache(maxsize=4096)
+def _class_at(syntax: ast.Module, name: str, line: int) -> ast.ClassDef | None:
+    for node in ast.walk(syntax):
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+            if first <= line <= node.lineno:
+                return node
+    return None
 
 
 def is_builtin_callable(name: str) -> bool:

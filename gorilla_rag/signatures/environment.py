@@ -89,6 +89,7 @@ class Environment:
         self.paths = tuple(dict.fromkeys(Path(path) for path in given if Path(path).is_dir()))
         self.version, self.standard, self.python = version, standard, python
         self.files = lru_cache(maxsize=None)(self._files)
+        self._by_name = lru_cache(maxsize=None)(self._find)
         self.owner = lru_cache(maxsize=None)(self._owner)
 
     @classmethod
@@ -150,10 +151,16 @@ class Environment:
         Raises:
             PackageMissing: neither is installed; the hint names what is.
         """
-        found = self.distributions.get(normalised(name)) or self.owner(name)
+        found = self._by_name(name) or self.owner(name)
         if found is None or not found.modules:
             raise PackageMissing(f"{name} isn't installed for {self.python}", hint=self._hint(name))
         return found
+
+    def _find(self, name: str) -> Distribution | None:
+        """One by its own name, without reading all of them."""
+        paths = [str(path) for path in self.paths]
+        found = next(iter(importlib.metadata.distributions(name=name, path=paths)), None)
+        return _distribution(found, found.metadata["Name"] or name) if found else None
 
     def module_of(self, dotted: str) -> str:
         """The module that a dotted name's object has to be imported from; empty when none is installed."""
@@ -173,7 +180,8 @@ class Environment:
 
     def nearest_module(self, name: str) -> str:
         """The installed top-level module that was probably meant; empty when none is near."""
-        names = [one for one in {*self._owners, *self.standard} if not one.startswith("_")]
+        listed = {path.name.partition(".")[0] for folder in self.paths for path in folder.iterdir() if _is_code(path)}
+        names = [one for one in listed | self.standard if one.isidentifier() and not one.startswith("_")]
         return next(iter(get_close_matches(name, sorted(names), n=1, cutoff=0.75)), "")
 
     def _hint(self, name: str) -> str:
@@ -220,6 +228,11 @@ def normalised(name: str) -> str:
 def _ordered(version: str) -> list[tuple[int, str]]:
     """A version for comparison, number by number."""
     return [(int(number or 0), word) for number, word in re.findall(r"(\d+)|([a-z]+)", version.lower())]
+
+
+def _is_code(path: Path) -> bool:
+    """Whether something in a folder of `sys.path` can be imported, by its name."""
+    return path.name.endswith((".py", *_COMPILED)) or (not path.suffix and (path / "__init__.py").is_file())
 
 
 def _package(folder: Path) -> ModuleFiles | None:

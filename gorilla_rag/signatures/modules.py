@@ -7,6 +7,8 @@ runs (`globals()`, `setattr` on itself, an unlisted `__getattr__`): what it lack
 from __future__ import annotations
 
 import ast
+import builtins
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -17,8 +19,11 @@ from pathlib import Path
 import griffe
 
 _RUN_TIME = {"exec", "globals", "vars", "locals"}
+_MAKES_NAMES = re.compile(r"\b(?:exec|setattr|globals|vars|locals)\b|__dict__|\bmodules\b|__getattr__")
 _GUARDED = ast.If | ast.Try | ast.TryStar | ast.For | ast.While | ast.With
+_HARMLESS = {"inspect", "__all__", *dir(builtins)} - {"setattr"}
 _LARGEST = 8_000_000
+_NO_EXTENSIONS = griffe.Extensions()
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class ReadModule:
         exports: its `__all__`; `None` when there is none or it is made at run time.
         open: why it may have names that aren't written in it; empty when it can't.
         ambiguous: names that are bound in more than one way, so that which one holds depends on the machine.
+        rewrites: whether it hands each of many objects to a function while it is imported, which may change them.
     """
 
     dotted: str
@@ -44,6 +50,7 @@ class ReadModule:
     exports: frozenset[str] | None
     open: str
     ambiguous: frozenset[str]
+    rewrites: bool
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -75,6 +82,18 @@ class ReadModule:
         return self.path.stem == "__init__"
 
 
+class _Visitor(griffe.Visitor):
+    """Keeps the syntax tree that griffe makes, so that a file is parsed once."""
+
+    syntax: ast.Module
+
+    def visit(self, node: ast.AST) -> None:
+        """Visits a node as griffe does."""
+        if isinstance(node, ast.Module):
+            self.syntax = node
+        super().visit(node)
+
+
 def read(dotted: str, path: Path) -> ReadModule | None:
     """Reads a file; `None` when it isn't Python that can be read."""
     try:
@@ -83,8 +102,8 @@ def read(dotted: str, path: Path) -> ReadModule | None:
         code = path.read_text(encoding="utf-8")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            syntax = ast.parse(code)
-            tree = griffe.visit(dotted.rpartition(".")[2], path, code, parent=_parent(dotted, path))
+            visitor = _Visitor(dotted.rpartition(".")[2], path, code, _NO_EXTENSIONS, _parent(dotted, path))
+            tree, syntax = visitor.get_module(), visitor.syntax
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError, griffe.GriffeError):
         return None
     package = dotted if path.stem == "__init__" else dotted.rpartition(".")[0]
@@ -96,8 +115,9 @@ def read(dotted: str, path: Path) -> ReadModule | None:
         syntax=syntax,
         stars=tuple(_stars(syntax, package)),
         exports=_exports(syntax),
-        open=_open(syntax),
+        open=_open(syntax) if _MAKES_NAMES.search(code) else "",
         ambiguous=frozenset() if stub else frozenset(_ambiguous(syntax)),
+        rewrites=_rewrites(syntax),
     )
 
 
@@ -201,6 +221,35 @@ def _open(syntax: ast.Module) -> str:
             return "it sets names while it is imported"
     getter = next((n for n, _ in statements(syntax.body) if getattr(n, "name", "") == "__getattr__"), None)
     return "" if getter is None or _lists_its_names(getter) else "its __getattr__ makes names"
+
+
+def _rewrites(syntax: ast.Module) -> bool:
+    """Whether a loop over names gets the object of each and gives it to a function of the package's own."""
+    for loop in _module_level(syntax):
+        if isinstance(loop, ast.For):
+            nodes = [node for part in loop.body for node in ast.walk(part)]
+            gotten = _gotten(nodes)
+            for node in nodes:
+                given = node.args if isinstance(node, ast.Call) else []
+                handed = any(isinstance(one, ast.Name) and one.id in gotten for one in given)
+                if handed and isinstance(node, ast.Call) and _root(node.func) not in _HARMLESS:
+                    return True
+    return False
+
+
+def _root(node: ast.expr) -> str:
+    return ast.unparse(node).partition(".")[0]
+
+
+def _gotten(nodes: list[ast.AST]) -> set[str]:
+    """Variables that are given what `getattr` returns, directly or from one another."""
+    found: set[str] = set()
+    for node in sorted((one for one in nodes if isinstance(one, ast.Assign)), key=lambda one: one.lineno):
+        value = node.value
+        made = isinstance(value, ast.Call) and ast.unparse(value.func) == "getattr"
+        if made or (isinstance(value, ast.Name) and value.id in found):
+            found |= {one.id for one in node.targets if isinstance(one, ast.Name)}
+    return found
 
 
 def _module_level(syntax: ast.Module) -> Iterator[ast.AST]:

@@ -15,7 +15,8 @@ import queue
 import signal
 import subprocess
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gorilla_rag.errors import PackageUnreadable
@@ -23,6 +24,9 @@ from gorilla_rag.signatures.environment import Environment
 
 TIMEOUT = 20.0
 IMPORT_TIMEOUT = 120.0
+_TOGETHER = 200
+_MOST_FAILURES = 3
+_HINT = "leave the package out, or mend it"
 NOT_LOOKED_UP = frozenset({"antigravity", "this", "idlelib", "turtledemo", "test", "__main__"})
 _PROGRAM = r"""
 import importlib, inspect, json, os, sys, warnings
@@ -70,10 +74,7 @@ def described(found, name):
         return {"state": "found", "kind": "module"}
     if not callable(found):
         return {"state": "not callable", "kind": "value", "type": type(found).__name__}
-    kind = "class" if isinstance(found, type) else "function"
-    plain = inspect.isroutine(found) or hasattr(found, "__code__") or hasattr(found, "__wrapped__")
-    if kind == "function" and not plain:
-        kind = "instance"
+    kind = kind_of(found)
     doc = found.__doc__ if isinstance(found.__doc__, str) else ""
     made = {"state": "found", "kind": kind, "signature": signature(found), "certain": certain(found)}
     made["doc"] = inspect.cleandoc(doc)[:20000]
@@ -82,16 +83,29 @@ def described(found, name):
     return made
 
 def imported(parts):
-    error = ""
-    for size in range(len(parts), 0, -1):
+    # The innermost module on the way to a name, what is left of the name, and why it went no further.
+    found = None
+    for size, name in enumerate(parts):
+        inside = attribute(found, name)
+        if inspect.ismodule(inside):
+            found = inside
+            continue
+        if inside is not None:
+            return found, parts[size:], ""
         try:
-            return importlib.import_module(".".join(parts[:size])), parts[size:], ""
+            found = importlib.import_module(".".join(parts[: size + 1]))
         except ModuleNotFoundError as missing:
-            if missing.name is None or not ".".join(parts[:size]).startswith(missing.name):
-                error = error or f"{type(missing).__name__}: {missing}"
+            here = missing.name is not None and ".".join(parts[: size + 1]).startswith(missing.name)
+            return found, parts[size:], "" if here else f"{type(missing).__name__}: {missing}"
         except BaseException as failed:
-            error = error or f"{type(failed).__name__}: {failed}"
-    return None, parts, error
+            return found, parts[size:], f"{type(failed).__name__}: {failed}"
+    return found, [], ""
+
+def attribute(found, name):
+    try:
+        return getattr(found, name, None)
+    except BaseException:
+        return None
 
 def look_up(dotted):
     found, rest, error = imported(dotted.split("."))
@@ -110,32 +124,54 @@ def look_up(dotted):
             made["kind"] = "method"
     return made
 
-def members(dotted):
-    found, rest, error = imported(dotted.split("."))
-    for name in rest:
-        found = getattr(found, name, None)
+def members(dotted, also):
+    found, error = owner_of(dotted)
     if found is None:
         return {"error": error or "can't be imported"}
     exported = getattr(found, "__all__", None)
-    names = [n for n in (exported if exported is not None else dir(found)) if isinstance(n, str)]
-    rows = {}
-    for name in names:
-        if name.startswith("_"):
-            continue
-        try:
-            value = getattr(found, name)
-        except Exception:
-            continue
-        if inspect.ismodule(value) or not callable(value):
-            continue
-        rows[name] = described(value, f"{dotted}.{name}")
+    names = [n for n in (exported if exported is not None else dir(found)) if isinstance(n, str)] + also
+    values = {name: attribute(found, name) for name in names if not name.startswith("_")}
+    rows = {name: listed(found, name, value) for name, value in values.items() if is_usable(value)}
     return {"members": rows, "all": exported is not None}
+
+def owner_of(dotted):
+    # A module or class by its name; a module even where its package has something else of that name.
+    try:
+        return importlib.import_module(dotted), ""
+    except ModuleNotFoundError as missing:
+        if missing.name is None or not dotted.startswith(missing.name):
+            return None, f"{type(missing).__name__}: {missing}"
+    except BaseException as failed:
+        return None, f"{type(failed).__name__}: {failed}"
+    found, rest, error = imported(dotted.split("."))
+    for name in rest:
+        found = attribute(found, name)
+    return found, error
+
+def is_usable(value):
+    # Whether it is called by anyone: types of `typing` can be called too, and only raise.
+    typed = type(value).__module__ in ("typing", "typing_extensions")
+    return callable(value) and not inspect.ismodule(value) and not typed
+
+def listed(owner, name, value):
+    made = {"kind": kind_of(value), "id": id(value) if attribute(owner, name) is value else 0}
+    made["module"] = str(getattr(value, "__module__", "") or "")
+    made["name"] = str(getattr(value, "__qualname__", "") or getattr(value, "__name__", "") or "")
+    made["late"] = inspect.ismodule(owner) and name not in vars(owner)
+    return made
+
+def kind_of(found):
+    if isinstance(found, type):
+        return "class"
+    plain = inspect.isroutine(found) or hasattr(found, "__code__") or hasattr(found, "__wrapped__")
+    return "function" if plain else "instance"
 
 for line in requests:
     request = json.loads(line)
     sys.path[:] = PATHS
     try:
-        made = (members if request["what"] == "members" else look_up)(request["name"])
+        named = request["name"]
+        made = members(named, request["also"]) if request["what"] == "members" else look_up(named)
     except BaseException as failed:
         made = {"state": "unknown", "error": f"{type(failed).__name__}: {failed}", "detail": f"{type(failed).__name__}"}
     answers.write(json.dumps(made) + "\n")
@@ -165,7 +201,8 @@ class Probe:
         self._timeout, self._import_timeout = timeout, import_timeout
         self._process: subprocess.Popen[str] | None = None
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._seen: set[str] = set()
+        self._answered: set[str] = set()
+        self._failures: Counter[str] = Counter()
         self._broken: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -184,46 +221,108 @@ class Probe:
         """
         return self._ask("name", dotted)
 
+    def look_up_all(self, names: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """What some names are, asked together; those that can't be looked up are left out."""
+        for start in range(0, len(names), _TOGETHER):
+            waiting = list(names[start : start + _TOGETHER])
+            while waiting:
+                with self._lock:
+                    done, failed = self._batch(waiting)
+                yield from done.items()
+                waiting = waiting[len(done) + failed :]
+
     def members(self, dotted: str) -> Mapping[str, dict[str, Any]]:
-        """The public callables of a module, by name.
+        """The public callables of a module or class, by name: `{"kind", "module", "name", "id", "late"}`.
+
+        `id` is 0 for what is made anew each time (bound methods), so that no two objects share one.
+        `late` are those that a module makes when they are asked for.
 
         Raises:
             PackageUnreadable: the module fails, or takes too long.
         """
-        found = self._ask("members", dotted)
+        return self.namespace(dotted)[0]
+
+    def namespace(self, dotted: str, *, also: Sequence[str] = ()) -> tuple[Mapping[str, dict[str, Any]], bool]:
+        """The same with some names more, and whether an `__all__` decides on it.
+
+        Raises:
+            PackageUnreadable: the module fails, or takes too long.
+        """
+        found = self._ask("members", dotted, also=also)
         if "error" in found:
             raise PackageUnreadable(f"{dotted}: {found['error']}", hint="see that `import` of it works by itself")
-        return found["members"]  # type: ignore[no-any-return]
+        return found["members"], found["all"]
 
     def close(self) -> None:
         """Ends the interpreter."""
         with self._lock:
             self._stop()
 
-    def _ask(self, what: str, dotted: str) -> dict[str, Any]:
-        root = dotted.partition(".")[0]
+    def _ask(self, what: str, dotted: str, *, also: Sequence[str] = ()) -> dict[str, Any]:
         with self._lock:
-            if root in self._broken:
-                raise PackageUnreadable(self._broken[root], hint="leave the package out, or mend it")
-            limit = self._timeout if root in self._seen else max(self._timeout, self._import_timeout)
-            self._seen.add(root)
+            self._ready(dotted)
             try:
-                answer = self._answer(json.dumps({"what": what, "name": dotted}), limit)
+                self._send([{"what": what, "name": dotted, "also": list(also)}])
+                return self._answer(self._timeout)
             except (OSError, ValueError, queue.Empty) as error:
-                self._stop()
-                why = f"no answer within {limit:g} s" if isinstance(error, queue.Empty) else "it ended the interpreter"
-                self._broken[root] = f"{root} can't be read: {why}, asked for {dotted}"
-                raise PackageUnreadable(self._broken[root], hint="leave the package out, or mend it") from error
+                raise self._failed(dotted, error, self._timeout) from error
+
+    def _batch(self, names: Sequence[str]) -> tuple[dict[str, dict[str, Any]], int]:
+        """Answers about names, up to the first that has none, and how many that are (none or one) have failed."""
+        done: dict[str, dict[str, Any]] = {}
+        try:
+            self._ready(names[0])
+            self._send([{"what": "name", "name": name} for name in names])
+            for name in names:
+                done[name] = self._answer(self._timeout)
+        except PackageUnreadable:
+            return done, 1
+        except (OSError, ValueError, queue.Empty) as error:
+            self._failed(names[len(done)], error, self._timeout)
+            return done, 1
+        return done, 0
+
+    def _ready(self, dotted: str) -> None:
+        """Has the name's package imported, so that what fails later is the name's own fault.
+
+        Raises:
+            PackageUnreadable: it can't be, or the name has failed before.
+        """
+        parts = dotted.split(".")
+        for size in range(1, len(parts) + 1):
+            if why := self._broken.get(".".join(parts[:size])):
+                raise PackageUnreadable(why, hint=_HINT)
+        if parts[0] in self._answered:
+            return
+        limit = max(self._timeout, self._import_timeout)
+        try:
+            self._send([{"what": "name", "name": parts[0]}])
+            self._answer(limit)
+        except (OSError, ValueError, queue.Empty) as error:
+            raise self._failed(parts[0], error, limit) from error
+        self._answered.add(parts[0])
+
+    def _failed(self, dotted: str, error: Exception, limit: float) -> PackageUnreadable:
+        """Notes that a name can't be asked for, and after some of them that its package can't."""
+        self._stop()
+        self._answered.clear()
+        root = dotted.partition(".")[0]
+        self._failures[root] += 1
+        place = root if self._failures[root] >= _MOST_FAILURES else dotted
+        why = f"no answer within {limit:g} s" if isinstance(error, queue.Empty) else "it ended the interpreter"
+        self._broken[place] = f"{place} can't be read: {why}" + (f", asked for {dotted}" if place != dotted else "")
+        return PackageUnreadable(self._broken[place], hint=_HINT)
+
+    def _answer(self, limit: float) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self._lines.get(timeout=limit))
         return answer
 
-    def _answer(self, request: str, limit: float) -> dict[str, Any]:
+    def _send(self, requests: Sequence[Mapping[str, Any]]) -> None:
         process = self._process or self._start()
         if process.stdin is None:
             raise OSError("closed")
-        process.stdin.write(request + "\n")
+        process.stdin.write("".join(f"{json.dumps(request)}\n" for request in requests))
         process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._lines.get(timeout=limit))
-        return answer
 
     def _start(self) -> subprocess.Popen[str]:
         isolated = ["-I", "-S"] if not self.packages else ["-I"]

@@ -1,33 +1,38 @@
 """The public API of an installed package: each object once, under the name that people type.
 
 A name is public when no part of it begins with an underscore and its module shows it: lists it in `__all__`, defines
-it, or (a package) imports it from inside itself. Of several names the shortest counts: `sklearn.cluster.KMeans`, not
-`sklearn.cluster._kmeans.KMeans`. What only running code tells (compiled modules, docstrings that are attached later) is
-asked of the probe, where the package is one that the user named.
+it, or (a package) imports it from inside itself. What only running code tells (an `__all__` that is computed, compiled
+modules, docstrings that are attached later) is asked of the probe, where the package is one that the user named.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+import gc
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import griffe
 
 from gorilla_rag.errors import PackageUnreadable
-from gorilla_rag.signatures.callables import describe
+from gorilla_rag.signatures.described import described
 from gorilla_rag.signatures.environment import Distribution
 from gorilla_rag.signatures.modules import ReadModule
-from gorilla_rag.signatures.objects import ApiObject, ObjectKind
-from gorilla_rag.signatures.probe import signature_of
+from gorilla_rag.signatures.naming import Name, apart, best
+from gorilla_rag.signatures.objects import ApiObject
 from gorilla_rag.signatures.resolve import Resolver
-from gorilla_rag.signatures.tree import Instance, Module, Node, Object
+from gorilla_rag.signatures.tree import Instance, Module, Node, Object, Unknown
 
 Progress = Callable[[str, int], None]
 """Told which package is read, and how many objects it has so far."""
-_NOT_PUBLIC = {"tests", "test", "testing_data", "conftest", "setup", "externals", "vendor", "vendored", "version", "py"}
+_NOT_PUBLIC = {"tests", "test", "conftest", "setup", "externals", "vendor", "vendored", "version", "py", "examples"}
+_NOT_CALLED = ("typing", "typing_extensions")
+_CONTENTS = re.compile(r"^( *)\.\. autosummary::.*\n(?:\s*\n|\1 +\S.*(?:\n|$))*", re.MULTILINE)
+_ENTRY = re.compile(r"^ +([A-Za-z]\w*)(?: .*)?$", re.MULTILINE)
+_MAKES_NO_METHOD = {"property", "cached_property", "cache_readonly", "field", "TypeVar"}
+_MAKES_CLASSES = {"namedtuple", "partial", "NamedTuple", "TypedDict", "Enum"}
 
 
 @dataclass
@@ -47,15 +52,6 @@ class Surface:
     notes: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Named:
-    """An object under one of its names."""
-
-    name: str
-    node: Object | Instance | None
-    probed: Mapping[str, Any] = field(default_factory=dict)
-
-
 def read_package(resolver: Resolver, name: str, *, progress: Progress | None = None) -> Surface:
     """The public API of one package.
 
@@ -65,13 +61,35 @@ def read_package(resolver: Resolver, name: str, *, progress: Progress | None = N
     """
     distribution = resolver.environment.distribution(name)
     reader = _Reader(resolver, Surface(distribution))
-    for module in distribution.modules:
-        if not module.startswith("_"):
-            reader.read(module)
-    made = reader.finished(progress)
+    with _uncollected():
+        for module in reader.top():
+            reader.read(module, module)
+        made = reader.finished(progress)
     if not made.objects and made.notes:
         raise PackageUnreadable(f"{distribution.name}: {made.notes[0]}", hint="see that `import` of it works by itself")
     return made
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector, which takes a third of the time to walk syntax trees that all stay."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@dataclass(frozen=True)
+class _Method:
+    """A public method of a class: what it is called, where it is written and how far away that is."""
+
+    name: str
+    path: str
+    node: Object
+    distance: int
 
 
 class _Reader:
@@ -80,185 +98,302 @@ class _Reader:
     def __init__(self, resolver: Resolver, surface: Surface) -> None:
         self.resolver, self.tree, self.surface = resolver, resolver.tree, surface
         self.roots = set(surface.distribution.modules)
-        self.names: dict[str, list[_Named]] = {}
-        self.about: dict[str, str] = {}
+        self.names: dict[str, list[Name]] = {}
+        self.by_identity: dict[int, str] = {}
+        self.methods: dict[str, list[_Method]] = {}
+        self.elsewhere: set[str] = set()
 
-    def read(self, module: str) -> None:
-        """Adds what a module and the public ones in it show."""
-        unknown = set(self._static(module))
-        readings = self.tree.readings(module)
+    def top(self) -> list[str]:
+        """The top-level modules: of several, those that show something of their own."""
+        public = [module for module in self.surface.distribution.modules if not module.startswith("_")]
+        return [module for module in public if next(self._shown(module), "")] or public
+
+    def read(self, module: str, shown: str, *, listed: bool = True) -> None:
+        """Adds what a module and the public ones in it show.
+
+        Args:
+            module: its own name.
+            shown: the name that it is reached by.
+            listed: whether the package that it is in shows it; else it has to have an `__all__`.
+        """
+        if listed or self._lists(module):
+            self._names_of(module, shown, listed=listed)
+        inside = [name for name in self.resolver.environment.submodules(module) if _is_public(name)]
+        exports = self._exports(module)
+        chosen = {name for name in inside if name in exports and "." not in module}
+        for name in inside:
+            self.read(f"{module}.{name}", f"{shown}.{name}", listed=listed and (not chosen or name in chosen))
+
+    def _names_of(self, module: str, shown: str, *, listed: bool = True) -> None:
+        names = dict.fromkeys((*self._shown(module), *self._told(module)))
+        nodes = {name: self.tree.member(Module(module), name) for name in names}
+        running, decides = self._running(module, nodes)
+        exports = self._exports(module) | self._told(module) | (set(running) if decides else set())
+        package = any(one.is_package for one in self.tree.readings(module))
+        for name in dict.fromkeys((*nodes, *running)):
+            node, row = nodes.get(name), running.get(name, {})
+            if isinstance(node, Module):
+                self._module_elsewhere(node, module, f"{shown}.{name}", name in exports)
+            elif (row or not decides) and (node or name in exports or self._is_own(row, module, package=package)):
+                found = _callable(node) or self._written(row)
+                vouched = name in exports or package
+                self._add(Name(f"{shown}.{name}", found, row, vouched=vouched, listed=listed), exports)
+
+    def _is_own(self, row: Mapping[str, Any], module: str, *, package: bool) -> bool:
+        """Whether a name that only a running module has is more than an import that it makes for itself."""
         compiled = self.resolver.environment.files(module).compiled
-        written = readings and not compiled and not any(one.open for one in readings)
-        if (unknown or not written) and self.resolver.probe.allows(module):
-            self._running(module, unknown)
-        for name in self._submodules(module):
-            self.read(f"{module}.{name}")
+        return row["module"] == module or (self._is_inside(row["module"]) and (package or compiled or row["late"]))
 
-    def _submodules(self, module: str) -> list[str]:
-        """The public modules in a package: where its `__all__` lists some, those."""
-        inside = [name for name in self.resolver.environment.submodules(module) if not name.startswith("_")]
-        kept = [name for name in inside if name not in _NOT_PUBLIC]
-        exports = next((one.exports for one in reversed(self.tree.readings(module)) if one.exports), frozenset())
-        return [name for name in kept if name in exports] or kept
+    def _module_elsewhere(self, node: Module, module: str, shown: str, is_listed: bool) -> None:
+        """Reads a module that is listed under another name, as `numpy.emath` is."""
+        dotted = node.dotted
+        named_so = dotted == f"{module}.{shown.rpartition('.')[2]}"
+        if not is_listed or named_so or f"{module}.".startswith(f"{dotted}.") or not self._is_inside(dotted):
+            return
+        if shown not in self.elsewhere:
+            self.elsewhere.add(shown)
+            self._names_of(dotted, shown)
 
-    def _static(self, module: str) -> Iterator[str]:
-        """Adds what reading tells; yields names about which it doesn't."""
-        for name in dict.fromkeys(self._shown(module)):
-            node = self.tree.member(Module(module), name)
-            if isinstance(node, Object) and isinstance(node.item, griffe.Function | griffe.Class):
-                self._add(f"{module}.{name}", node)
-            elif isinstance(node, Instance):
-                if isinstance(self.tree.member(node, "__call__"), Object):
-                    self._add(f"{module}.{name}", node)
-                self._methods_of_instance(f"{module}.{name}", node)
-            elif not isinstance(node, Module):
-                yield name
+    def _written(self, row: Mapping[str, Any]) -> Object | None:
+        """Where a running object says that it is written, if it is read there."""
+        if not row or row["kind"] == "instance" or not self._is_inside(row["module"]):
+            return None
+        found = _callable(self.tree.find(f"{row['module']}.{row['name']}"))
+        return found if isinstance(found, Object) else None
+
+    def _is_inside(self, dotted: str) -> bool:
+        return str(dotted).partition(".")[0] in self.roots
+
+    def _exports(self, module: str) -> set[str]:
+        """What the `__all__` of a module, as written, lists; that of a stub where the source's is computed."""
+        return set(next((one.exports for one in self.tree.readings(module) if one.exports), frozenset()))
+
+    def _told(self, module: str) -> set[str]:
+        """Names that a module's docstring lists as its contents (`.. autosummary::`)."""
+        texts = (one.tree.docstring.value for one in self.tree.readings(module) if one.tree.docstring)
+        blocks = (block[0] for text in texts for block in _CONTENTS.finditer(text))
+        return {name for block in blocks for name in _ENTRY.findall(block)}
+
+    def _lists(self, module: str) -> bool:
+        return any("__all__" in one.tree.members for one in self.tree.readings(module))
 
     def _shown(self, module: str) -> Iterator[str]:
-        """Names that a module shows."""
+        """Names that a module shows, as far as that is written."""
         for one in self.tree.readings(module):
             if one.exports is not None:
-                yield from (name for name in one.exports if not name.startswith("_"))
+                yield from (name for name in sorted(one.exports) if not name.startswith("_"))
             else:
                 yield from self._unlisted(one)
 
     def _unlisted(self, one: ReadModule) -> Iterator[str]:
-        """Public names of a module without an `__all__`: its own, and a package's from inside the package."""
+        """Public names of a module without an `__all__`: its own, and what a package, or a module that defines nothing
+        itself, takes from inside the package.
+        """
+        own = (griffe.Function, griffe.Class)
+        hands_on = one.is_package or not any(isinstance(member, own) for member in one.tree.members.values())
         for name, member in one.tree.members.items():
             if name.startswith("_") or "*" in name:
                 continue
-            if not isinstance(member, griffe.Alias) or (
-                one.is_package and member.target_path.partition(".")[0] in self.roots
-            ):
+            if not isinstance(member, griffe.Alias) or (hands_on and self._is_inside(member.target_path)):
                 yield name
         yield from (name for name in one.tree.overloads if not name.startswith("_"))
-        if one.is_package:
-            for star in one.stars:
+        for star in one.stars:
+            if self._is_inside(star) and star != one.dotted:
                 yield from self._shown(star)
 
-    def _add(self, name: str, node: Object | Instance) -> None:
-        path = _path(node)
-        if path.partition(".")[0] not in self.roots:
-            return
-        self.names.setdefault(path, []).append(_Named(name, node))
-        if isinstance(node, Object) and isinstance(node.item, griffe.Class):
-            self._methods(name, node)
-
-    def _methods(self, name: str, node: Object) -> None:
-        """Adds a class's public methods, inherited ones from inside the package too."""
-        seen: set[str] = set()
-        for one in self.tree.mro(node)[0]:
-            if not isinstance(one, Object) or one.path.partition(".")[0] not in self.roots:
-                continue
-            for member in (*one.item.members, *(one.item.overloads if isinstance(one.item, griffe.Class) else ())):
-                if member.startswith("_") or member in seen:
-                    continue
-                seen.add(member)
-                found = self.tree.member(node, member)
-                if isinstance(found, Object) and isinstance(found.item, griffe.Function):
-                    self.names.setdefault(found.path, []).append(_Named(f"{name}.{member}", found))
-
-    def _methods_of_instance(self, name: str, node: Instance) -> None:
-        """Adds what is called on a value that a module offers: `scipy.stats.norm.pdf`."""
-        for one in self.tree.mro(node.of)[0]:
-            if isinstance(one, Object) and one.path.partition(".")[0] in self.roots:
-                for member, item in one.item.members.items():
-                    if not member.startswith("_") and isinstance(item, griffe.Function):
-                        found = self.tree.member(node, member)
-                        if isinstance(found, Object) and "property" not in found.item.labels:
-                            self.names.setdefault(found.path, []).append(_Named(f"{name}.{member}", found))
-
-    def _running(self, module: str, unknown: set[str]) -> None:
-        """Adds what only the running module tells."""
+    def _running(self, module: str, nodes: Mapping[str, Node]) -> tuple[Mapping[str, dict[str, Any]], bool]:
+        """What a running module shows, where reading can't tell, and whether its `__all__` decides on that."""
+        if not self.resolver.probe.allows(module) or not self._has_to_run(module, nodes):
+            return {}, False
         try:
-            found = self.resolver.probe.members(module)
+            return self.resolver.probe.namespace(module, also=[*self._told(module)])
         except PackageUnreadable as error:
-            self.surface.notes.append(error.message)
-            return
-        static = {one.name for named in self.names.values() for one in named}
-        for name, row in found.items():
-            full = f"{module}.{name}"
-            if full in static or not self._is_own(row, module, name, unknown):
-                continue
-            place = f"{row['module']}.{row['name']}" if row["kind"] != "instance" and row["module"] else full
-            self.names.setdefault(place, []).append(_Named(full, None, row))
+            if error.message not in self.surface.notes:
+                self.surface.notes.append(error.message)
+            return {}, False
 
-    def _is_own(self, row: Mapping[str, Any], module: str, name: str, unknown: set[str]) -> bool:
-        """Whether a member that running tells of is the package's own."""
-        del module
-        root = str(row["module"]).partition(".")[0]
-        return root in self.roots or (root in ("", "builtins") and name in unknown)
+    def _has_to_run(self, module: str, nodes: Mapping[str, Node]) -> bool:
+        readings = self.tree.readings(module)
+        if not readings or self.resolver.environment.files(module).compiled:
+            return True
+        computed = any("__all__" in one.tree.members and one.exports is None for one in readings)
+        stars = (star for one in readings if one.exports is None for star in one.stars if self._is_inside(star))
+        exports = self._exports(module)
+        return (
+            computed
+            or any("__getattr__" in one.tree.members or (one.open and one.exports is None) for one in readings)
+            or any(self.resolver.environment.files(star).compiled for star in stars)
+            or any(self._is_unsure(node, name in exports) for name, node in nodes.items())
+        )
+
+    def _is_unsure(self, node: Node, listed: bool) -> bool:
+        """Whether something may be callable that can't be read."""
+        if not isinstance(node, Object):
+            return isinstance(node, Unknown) or (listed and not isinstance(node, Module | Instance))
+        value = node.item.value if isinstance(node.item, griffe.Attribute) else None
+        if not isinstance(value, griffe.ExprCall):
+            return isinstance(value, griffe.ExprName | griffe.ExprAttribute | griffe.ExprIfExp) and listed
+        path = value.canonical_path
+        return not self.resolver.environment.is_standard(path) or path.rpartition(".")[2] in _MAKES_CLASSES
+
+    def _add(self, one: Name, exports: set[str]) -> None:
+        """Adds a name, and those of its methods."""
+        node, row = one.node, one.running
+        if node is None and not row:
+            return
+        leaf = one.name.rpartition(".")[2]
+        root = (_path(node) if node else str(row["module"])).partition(".")[0]
+        if (root not in self.roots and leaf not in exports) or root in _NOT_CALLED:
+            return
+        if isinstance(node, Instance):
+            self._methods_of_instance(one, node)
+            if not isinstance(self.tree.member(node, "__call__"), Object) and not row:
+                return
+        self._put(self._key(one), one)
+        if isinstance(node, Object) and isinstance(node.item, griffe.Class):
+            self._methods_of_class(one, node)
+        elif node is None and row["kind"] == "class" and root in self.roots:
+            self._methods_of_running(one)
+
+    def _put(self, key: str, one: Name) -> None:
+        self.names.setdefault(key, []).append(one)
+
+    def _key(self, one: Name) -> str:
+        """What all names of one object have in common: where it is defined."""
+        identity = int(one.running.get("id", 0))
+        if one.node is not None:
+            bound = isinstance(one.node, Object) and one.node.bound
+            key = _path(one.node) + ("()" if bound else "")  # `numpy.random.normal` is more than RandomState's
+            if identity:
+                self.by_identity.setdefault(identity, key)
+            return key
+        if identity in self.by_identity:
+            return self.by_identity[identity]
+        row = one.running
+        key = f"{row['module']}.{row['name']}" if row["kind"] != "instance" and row["module"] else one.name
+        return self.by_identity.setdefault(identity, key) if identity else key
+
+    def _methods_of_class(self, one: Name, node: Object) -> None:
+        """Adds a class's public methods, inherited ones from inside the package too."""
+        methods = self.methods.get(node.path)
+        if methods is None:
+            methods = self.methods[node.path] = list(self._found_methods(node))
+        for method in methods:
+            self._put(method.path, one.member(method.name, method.node, distance=method.distance, size=len(methods)))
+        self._made_methods(one, node)
+
+    def _made_methods(self, one: Name, node: Object) -> None:
+        """Adds methods that a class makes by calling something (`flatten = _arraymethod("flatten")`) or is given by a
+        decorator, that a compiled class's stub leaves out, and those of classes that it holds
+        (`str = CachedAccessor("str", StringMethods)`).
+        """
+        made = {name for name, item in node.item.members.items() if self._is_made(name, item)}
+        bases = [base for base in self.tree.mro(node)[0] if isinstance(base, Object) and self._is_inside(base.path)]
+        given = any(map(self._has_more, bases))
+        if not (made or given) or not self.resolver.probe.allows(node.path):
+            return
+        known = {method.name: method.path for method in self.methods[node.path]}
+        own = {base.item.name for base in bases}
+        for name, row in self._running_class(node.path).items():
+            if name in known and row["id"]:
+                self.by_identity.setdefault(row["id"], known[name])
+            found = self._written(row) if name in made else None
+            if found and isinstance(found.item, griffe.Class):
+                self._methods_of_class(replace(one, name=f"{one.name}.{name}"), found)
+            elif row["kind"] == "function" and (name in made or (name not in known and self._is_of(row, own))):
+                self._put_running(one, node.path, name, row)
+
+    def _has_more(self, node: Object) -> bool:
+        """Whether a decorator may add methods to a class, or its stub leaves some out."""
+        files = self.resolver.environment.files(node.module.dotted)
+        used = (decorator.callable_path for decorator in getattr(node.item, "decorators", ()))
+        return (files.compiled and not files.source) or any(map(self._is_inside, used))
+
+    def _is_of(self, row: Mapping[str, Any], classes: set[str]) -> bool:
+        """Whether a method belongs to one of some classes, or was written for them elsewhere in the package."""
+        return self._is_inside(row["module"]) or (not row["module"] and row["name"].partition(".")[0] in classes)
+
+    def _put_running(self, one: Name, path: str, name: str, row: Mapping[str, Any]) -> None:
+        """Adds a method of a class that only running code tells of; inherited ones go with their base's."""
+        module, _, owner = path.rpartition(".")
+        key = f"{row['module'] or module}.{row['name']}" if "." in row["name"] else f"{path}.{name}"
+        inherited = not str(row["name"]).startswith(f"{owner}.")
+        self._put(self.by_identity.get(row["id"], key), one.member(name, running=row, distance=int(inherited)))
+
+    def _is_made(self, name: str, item: griffe.Object | griffe.Alias) -> bool:
+        value = item.value if isinstance(item, griffe.Attribute) and not name.startswith("_") else None
+        if not isinstance(value, griffe.ExprCall) or "property" in item.labels:
+            return False
+        root = str(value.function).rpartition(".")[2]
+        return root not in _MAKES_NO_METHOD and not self.resolver.environment.is_standard(value.canonical_path)
+
+    def _running_class(self, path: str) -> Mapping[str, dict[str, Any]]:
+        try:
+            return self.resolver.probe.members(path)
+        except PackageUnreadable:
+            return {}  # its module's note says why
+
+    def _found_methods(self, node: Object) -> Iterator[_Method]:
+        seen: set[str] = set()
+        for distance, one in enumerate(self.tree.mro(node)[0]):
+            if not isinstance(one, Object) or not self._is_inside(one.path):
+                continue
+            overloads = one.item.overloads if isinstance(one.item, griffe.Class) else {}
+            for name in (*one.item.members, *overloads):
+                if name.startswith("_") or name in seen:
+                    continue
+                seen.add(name)
+                found = self.tree.member(node, name)
+                if isinstance(found, Object) and isinstance(found.item, griffe.Function) and _is_method(found.item):
+                    yield _Method(name, found.path, found, distance)
+
+    def _methods_of_instance(self, one: Name, node: Instance) -> None:
+        """Adds what is called on a value that a module offers: `scipy.stats.norm.pdf`."""
+        if node.of.path not in self.methods:
+            self.methods[node.of.path] = list(self._found_methods(node.of))
+        for method in self.methods[node.of.path]:
+            bound = replace(method.node, bound=True)
+            self._put(method.path, one.member(method.name, bound, distance=method.distance + 1))
+
+    def _methods_of_running(self, one: Name) -> None:
+        """Adds the methods of a class that can't be read."""
+        path = f"{one.running['module']}.{one.running['name']}"
+        for name, row in self._running_class(path).items():
+            if row["kind"] == "function":
+                self._put_running(one, path, name, row)
 
     def finished(self, progress: Progress | None) -> Surface:
         """Decides on names and describes each object."""
-        chosen_of = [(min(named, key=_preference), named) for named in map(_once, self.names.values())]
-        for chosen, named in sorted(chosen_of, key=lambda pair: pair[0].name):
-            made = self._described(chosen)
-            if made is None:
+        chosen: dict[str, tuple[Name, list[Name]]] = {}
+        for key, all_names in self.names.items():
+            for names in apart(all_names):
+                one = best(names, key)
+                chosen.setdefault(one.name, (one, names))
+        made = described(self.resolver, self.surface.distribution, [one for _, (one, _) in sorted(chosen.items())])
+        for name, found in made.items():
+            names = chosen[name][1]
+            if not found.docstring and not any(one.vouched for one in names):
                 continue
-            self.surface.objects[made.name] = made
-            self.surface.aliases.update({one.name: made.name for one in named if one.name != made.name})
+            self.surface.objects[name] = found
+            self.surface.aliases.update({one.name: name for one in names if one.name not in chosen})
             if progress and len(self.surface.objects) % 500 == 0:
                 progress(self.surface.distribution.name, len(self.surface.objects))
         return self.surface
 
-    def _described(self, chosen: _Named) -> ApiObject | None:
-        distribution = self.surface.distribution
-        made = ApiObject(chosen.name, "function", package=distribution.name, version=distribution.version)
-        if chosen.node is None:
-            return _from_probe(made, chosen.probed)
-        found = describe(self.tree, chosen.node)
-        if found.kind == "property":
-            return None
-        bound = isinstance(chosen.node, Object) and chosen.node.bound
-        made = replace(
-            made,
-            kind="function" if bound else found.kind,
-            signatures=tuple(map(_without_self, found.signatures))
-            if found.kind == "method" and not bound
-            else found.signatures,
-            docstring=found.docstring,
-            deprecated=found.deprecated,
-            file=found.file,
-            line=found.line,
-        )
-        return self._completed(made) if self.resolver.probe.allows(chosen.name) else made
 
-    def _completed(self, made: ApiObject) -> ApiObject:
-        """With the docstring, and where nothing is written the signature, that the running object has."""
-        if made.docstring and made.signatures:
-            return made
-        row: dict[str, Any] = {}
-        with suppress(PackageUnreadable):
-            row = self.resolver.probe.look_up(made.name)
-        if row.get("state") != "found":
-            return made
-        running = signature_of(row)
-        return replace(
-            made,
-            docstring=made.docstring or row.get("doc", ""),
-            signatures=made.signatures or ((_unbound(running, row),) if running else ()),
-        )
+def _is_public(module: str) -> bool:
+    return not module.startswith("_") and not _NOT_PUBLIC & {module, *module.split("_")[:1]}
 
 
-def _without_self(signature: inspect.Signature) -> inspect.Signature:
-    rows = list(signature.parameters.values())
-    first = rows[0].kind if rows else inspect.Parameter.VAR_POSITIONAL
-    return signature if first is inspect.Parameter.VAR_POSITIONAL else signature.replace(parameters=rows[1:])
+def _is_method(item: griffe.Function) -> bool:
+    return item.runtime and "property" not in item.labels
 
 
-def _unbound(signature: inspect.Signature, row: Mapping[str, Any]) -> inspect.Signature:
-    """A method's signature without `self`, which the class's own function still has."""
-    rows = list(signature.parameters.values())
-    if row.get("kind") == "method" and rows and rows[0].name == "self":
-        return signature.replace(parameters=rows[1:])
-    return signature
-
-
-def _from_probe(made: ApiObject, row: Mapping[str, Any]) -> ApiObject:
-    running = signature_of(row)
-    kind: ObjectKind = row["kind"]
-    return replace(made, kind=kind, signatures=(running,) if running else (), docstring=row.get("doc", ""))
+def _callable(node: Node | None) -> Object | Instance | None:
+    if isinstance(node, Instance):
+        return node
+    called = isinstance(node, Object) and isinstance(node.item, griffe.Function | griffe.Class)
+    return node if called and isinstance(node, Object) else None
 
 
 def _path(node: Object | Instance) -> str:
@@ -267,20 +402,3 @@ def _path(node: Object | Instance) -> str:
     if node.definition is None:
         return node.of.path
     return f"{node.definition.module.dotted}.{node.definition.item.name}"
-
-
-def _once(named: Iterable[_Named]) -> list[_Named]:
-    return list({one.name: one for one in named}.values())
-
-
-def _preference(one: _Named) -> tuple[bool, int, int, str]:
-    """A method under the class that defines it, then the shortest name, by parts and then by letters."""
-    inherited = isinstance(one.node, Object) and one.node.owner is not None and _inherits(one)
-    return inherited, one.name.count("."), len(one.name), one.name
-
-
-def _inherits(one: _Named) -> bool:
-    """Whether a method's name isn't that of the class it is written in."""
-    node: Node | None = one.node
-    owner = one.name.split(".")[-2]
-    return isinstance(node, Object) and node.path.split(".")[-2] != owner

@@ -131,6 +131,9 @@ class Resolver:
         )
         if not certain and self.probe.allows(dotted):
             found = self._better(found, self._probed(dotted))
+            owner = dotted.rpartition(".")[0]
+            if found.state == "missing" and "." in owner and self.resolve(owner).state == "unknown":
+                found = Resolved("unknown", detail=f"{owner} isn't known")
         return self._named(found, parts[0])
 
     def static(self, node: Node) -> Resolved:

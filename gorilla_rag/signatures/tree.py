@@ -10,6 +10,7 @@ import builtins
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import griffe
@@ -77,9 +78,11 @@ class Object:
         """The module of the foremost definition."""
         return self.definitions[0].module
 
-    @property
+    @cached_property
     def path(self) -> str:
         """Where it is defined: `sklearn.cluster._kmeans.KMeans`."""
+        if self.owner:
+            return f"{self.owner.path}.{self.item.name}"
         return f"{self.module.dotted}.{self.item.path.removeprefix(self.module.tree.path + '.')}"
 
 
@@ -195,7 +198,8 @@ class Tree:
         if objects:
             objects.sort(key=lambda node: isinstance(node.item, griffe.Attribute))
             definitions = tuple(dict.fromkeys(one for node in objects for one in node.definitions))
-            return replace(objects[0], definitions=definitions, ambiguous=any(node.ambiguous for node in objects))
+            changed = any(node.ambiguous for node in objects) or any(one.rewrites for one in readings)
+            return replace(objects[0], definitions=definitions, ambiguous=changed)
         for node in found:
             if isinstance(node, Module | Instance | Builtin):
                 return node
@@ -208,6 +212,8 @@ class Tree:
                 return (*unknown, Unknown(f"{dotted} is compiled, and its stub needn't list it"))[0]
         elif unknown:
             return unknown[0]
+        if not readings and files.folder and not files.source and not files.compiled:
+            return Unknown(f"{dotted}.{name} isn't installed")  # others may add to a namespace package
         if not readings:
             why = "it is compiled" if files.compiled else "its source can't be read"
             return Unknown(f"{dotted}: {why}") if files.source or files.compiled else Missing(dotted)
@@ -305,6 +311,8 @@ class Tree:
             value = value.left
         if not isinstance(value, str | griffe.ExprName | griffe.ExprAttribute):
             return Unknown("made by an expression")
+        if depth > _DEEPEST:  # `x = x`, directly or in a circle
+            return Unknown("its names go round in a circle")
         first, *rest = str(value).split(".")
         node = self._written(module, first, depth)
         if isinstance(node, Missing):
@@ -442,7 +450,13 @@ def _makes_attributes(node: Object, name: str, *, instance: bool) -> str:
     metaclass = str(item.keywords.get("metaclass", "type")) if isinstance(item, griffe.Class) else "type"
     if metaclass.rpartition(".")[2] not in _PLAIN_METACLASSES:
         return "its metaclass may add attributes"
-    for decorator in getattr(item, "decorators", ()):
+    name = remaking_decorator(node)
+    return f"{name} may add attributes" if name else ""
+
+
+def remaking_decorator(node: Object) -> str:
+    """A decorator of a class that may make another of it."""
+    for decorator in getattr(node.item, "decorators", ()):
         if decorator.callable_path.rpartition(".")[2] not in _PLAIN_DECORATORS:
-            return f"{decorator.callable_path} may add attributes"
+            return str(decorator.callable_path)
     return ""

@@ -16,13 +16,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import cold, evaluation, scale, warm
+from tests.benchmarks import checking, cold, device, engines, evaluation, packages, scale, warm
 from tests.benchmarks.measure import Row
 
 SECTIONS = {
     "cold": cold.rows,
     "warm": warm.rows,
     "scale": scale.rows,
+    "engines": engines.rows,
+    "device": device.rows,
+    "check": checking.rows,
+    "packages": packages.rows,
     "evaluation": evaluation.rows,
     "modes": evaluation.modes,
 }
