@@ -18,6 +18,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/gorilla-rag check gorilla_rag tests docs
 
 bench: $(VENV)/.dev
 	@$(BIN)/gorilla-rag models pull

@@ -31,6 +31,8 @@ def signature(classes: Iterable[ast.ClassDef]) -> inspect.Signature | None:
         made = decorator(node)
         if isinstance(made, ast.Call) and any(keyword.arg is None for keyword in made.keywords):
             return None  # `@dataclass(**options)`
+        if any(isinstance(one, ast.If | ast.Try) for one in node.body):
+            return None  # fields that depend on something
         for name, row in _fields(node, keyword_only=made is not None and _option(made, "kw_only") is True):
             if row is None:
                 rows.pop(name, None)

@@ -150,7 +150,7 @@ def owner_of(dotted):
 
 def is_usable(value):
     # Whether it is called by anyone: types of `typing` can be called too, and only raise.
-    typed = type(value).__module__ in ("typing", "typing_extensions")
+    typed = type(value).__module__ in ("typing", "typing_extensions", "types", "collections.abc")
     return callable(value) and not inspect.ismodule(value) and not typed
 
 def listed(owner, name, value):
