@@ -17,6 +17,7 @@ from gorilla_rag.errors import CallSyntaxError
 from gorilla_rag.snippet import imported_names
 from gorilla_rag.validate import parameter_schema, schema_errors
 
+_SHOWN_PARAMETERS = 8
 Lookup = Callable[[str], Sequence[ApiDoc]]
 """The documents of a function, one for each distinct call of it."""
 
@@ -159,11 +160,13 @@ def _signature(call: Call, dotted: str, source: str = "") -> Iterator[Check]:
 
 
 def _takes(found: signatures.Resolved) -> str:
-    """A signature's parameters, with `=…` after those that may be left out."""
-    parameters = found.signature.parameters.values() if found.signature else ()
-    return ", ".join(
-        str(p.replace(default=p.empty, annotation=p.empty)) + ("" if p.default is p.empty else "=…") for p in parameters
-    )
+    """A signature's parameters, with `=…` after those that may be left out; the rest of a long one is `…`."""
+    parameters = list(found.signature.parameters.values()) if found.signature else []
+    shown = [
+        str(p.replace(default=p.empty, annotation=p.empty)) + ("" if p.default is p.empty else "=…")
+        for p in parameters[:_SHOWN_PARAMETERS]
+    ]
+    return ", ".join([*shown, "…"] if len(parameters) > _SHOWN_PARAMETERS else shown)
 
 
 def _code_checks(call: Call, code: str, lookup: Lookup, doc: ApiDoc | None) -> Iterator[Check]:

@@ -253,15 +253,13 @@ def _construction(tree: Tree, node: Object) -> Callable:
 
 def _remade(order: Sequence[Object | Builtin]) -> str:
     """Why a class may not be made as its constructor is written: a decorator or a base that makes classes anew."""
-    for one in order:
-        if isinstance(one, Builtin):
-            continue
+    classes = [one for one in order if isinstance(one, Object)]
+    own = bool({"__init__", "__new__"} & set(classes[0].item.members))
+    for one in classes[:1] if own else classes:
         if name := remaking_decorator(one):
             return f"{name} may change how {one.path} is made"
-        if "__init_subclass__" in one.item.members and one is not order[0]:
+        if "__init_subclass__" in one.item.members and one is not classes[0]:
             return f"{one.path}.__init_subclass__ may change how it is made"
-        if {"__init__", "__new__"} & set(one.item.members):
-            return ""
     return ""
 
 
