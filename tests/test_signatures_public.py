@@ -412,3 +412,20 @@ def test_the_name_that_people_type_is_chosen(names: list[str], definition: str, 
 
 def test_a_name_in_a_module_that_the_package_shows_is_chosen_before_a_shorter_one_elsewhere() -> None:
     assert best([Name("a.K", listed=False), Name("a.api.types.K")], "a._k.K").name == "a.api.types.K"
+
+
+def test_a_method_of_a_private_base_goes_under_the_plainer_class(tmp_path: Path) -> None:
+    (tmp_path / "groups").mkdir()
+    (tmp_path / "groups" / "__init__.py").write_text("from groups._all import KMeans, MiniBatchKMeans\n")
+    (tmp_path / "groups" / "_all.py").write_text(
+        "class _Base:\n    def predict(self, X): 'Predict.'\n"
+        "class KMeans(_Base):\n    'Plain.'\n"
+        "class MiniBatchKMeans(_Base):\n    'More.'\n    def partial_fit(self, X): 'Fit some.'\n"
+    )
+    info = tmp_path / "groups-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: groups\nVersion: 1\n")
+    (info / "RECORD").write_text("groups/__init__.py,,\ngroups/_all.py,,\n")
+    surface = read_package(Resolver(Environment([tmp_path])), "groups")
+    assert "groups.KMeans.predict" in surface.objects
+    assert surface.aliases["groups.MiniBatchKMeans.predict"] == "groups.KMeans.predict"

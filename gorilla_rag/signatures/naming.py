@@ -66,17 +66,30 @@ def best(names: list[Name], definition: str) -> Name:
     """The name to document an object under.
 
     Names in modules that the package doesn't show come last. A method goes under the class that writes it or, where
-    that is private, the nearest and largest public one. Else the name that the definition has (`power`, not its other
-    name `pow`), with the fewest parts, that is there without being asked for (deprecated modules make theirs late),
-    from the module most like the defining one, the shortest.
+    that is private, the nearest public one: `KMeans` rather than `MiniBatchKMeans`, else the largest. Otherwise the
+    name that the definition has (`power`, not its other name `pow`), with the fewest parts, that is there without being
+    asked for (deprecated modules make theirs late), from the module most like the defining one, the shortest.
     """
     path = [part.lstrip("_") for part in definition.removesuffix("()").split(".")]
-    return min(names, key=lambda one: _order(one, path))
+    owners = {one.name.split(".")[-2] for one in names if one.size}
+    return min(names, key=lambda one: _order(one, path, owners))
 
 
-def _order(one: Name, path: list[str]) -> tuple[bool, int, int, bool, int, bool, int, int, str]:
+def _order(one: Name, path: list[str], owners: set[str]) -> tuple[bool, int, bool, int, bool, int, bool, int, int, str]:
     parts = one.name.split(".")
     other_name = bool(path) and parts[-1] != path[-1]
     unlike = -len(set(path[:-1]) & set(parts[:-1]))
     late = bool(one.running.get("late"))
-    return not one.listed, one.distance, -one.size, other_name, len(parts), late, unlike, len(one.name), one.name
+    special = bool(one.size) and any(parts[-2] != owner and parts[-2].endswith(owner) for owner in owners)
+    return (
+        not one.listed,
+        one.distance,
+        special,
+        -one.size,
+        other_name,
+        len(parts),
+        late,
+        unlike,
+        len(one.name),
+        one.name,
+    )

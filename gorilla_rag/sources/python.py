@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.errors import GorillaError, PackageMissing, PackageUnreadable, SourceError, UsageError
 from gorilla_rag.signatures.environment import Distribution, Environment, normalised
-from gorilla_rag.signatures.public import Surface, read_package
+from gorilla_rag.signatures.public import Surface, read_package, uncollected
 from gorilla_rag.signatures.resolve import Resolver
 from gorilla_rag.sources.python_object import document
 
@@ -67,31 +68,35 @@ def read(
     environment = environment or Environment()
     found = list(dict.fromkeys(environment.distribution(name) for name in packages))
     resolver = Resolver(environment, inspect=[one.name for one in found] if run else [])
-    docs: list[ApiDoc] = []
-    problems: list[GorillaError] = []
-    aliases: dict[str, str] = {}
-    counts: dict[str, int] = {}
+    with closing(resolver), uncollected():
+        read = [
+            _package(resolver, one.name, (place, len(found)), skip_bad, progress) for place, one in enumerate(found)
+        ]
+    if progress:
+        progress("reading packages", len(found), len(found))
+    return PackagesRead(
+        docs=tuple(doc for part in read for doc in part.docs),
+        problems=tuple(problem for part in read for problem in part.problems),
+        aliases={name: of for part in read for name, of in part.aliases.items()},
+        counts={name: count for part in read for name, count in part.counts.items()},
+    )
+
+
+def _package(
+    resolver: Resolver, name: str, place: tuple[int, int], skip_bad: bool, progress: Progress | None
+) -> PackagesRead:
+    """One package."""
+    if progress:
+        progress(f"reading {name}", *place)
     try:
-        for number, distribution in enumerate(found):
-            if progress:
-                progress(f"reading {distribution.name}", number, len(found))
-            try:
-                surface = read_package(resolver, distribution.name)
-            except PackageUnreadable as error:
-                if not skip_bad:
-                    raise
-                problems.append(error)
-                continue
-            made = [doc for doc in _documents(surface) if doc is not None]
-            docs += made
-            counts[distribution.name] = len(made)
-            aliases |= surface.aliases
-            problems += [PackageUnreadable(note, hint="its other parts were read") for note in surface.notes]
-        if progress:
-            progress("reading packages", len(found), len(found))
-    finally:
-        resolver.close()
-    return PackagesRead(tuple(docs), tuple(problems), aliases, counts)
+        surface = read_package(resolver, name)
+    except PackageUnreadable as error:
+        if not skip_bad:
+            raise
+        return PackagesRead((), (error,))
+    docs = tuple(doc for doc in _documents(surface) if doc is not None)
+    problems = tuple(PackageUnreadable(note, hint="its other parts were read") for note in surface.notes)
+    return PackagesRead(docs, problems, surface.aliases, {name: len(docs)})
 
 
 def _documents(surface: Surface) -> Iterator[ApiDoc | None]:
