@@ -24,17 +24,18 @@ def described(resolver: Resolver, distribution: Distribution, names: Sequence[Na
     written = {one.name: _written(resolver, distribution, one) for one in names}
     made = {name: one for name, one in written.items() if one is not None}
     probe = resolver.probe
-    lacking = [name for name, one in made.items() if not (one.docstring and one.signatures) and probe.allows(name)]
-    for name, row in probe.look_up_all(lacking):
+    asked = {resolver.spelled_out(name): name for name, one in made.items() if not (one.docstring and one.signatures)}
+    for whole, row in probe.look_up_all([whole for whole in asked if probe.may_run(whole)]):
         if row.get("state") == "found":
-            made[name] = _with_running(made[name], row)
+            made[asked[whole]] = _with_running(made[asked[whole]], row)
     return made
 
 
 def _written(resolver: Resolver, distribution: Distribution, name: Name) -> ApiObject | None:
     """What reading tells; `None` for a property."""
     kind: ObjectKind = name.running.get("kind", "function")
-    made = ApiObject(name.name, kind, package=distribution.name, version=distribution.version)
+    module = resolver.environment.module_of(name.name)
+    made = ApiObject(name.name, kind, package=distribution.name, version=distribution.version, module=module)
     if name.node is None:
         return made
     found = describe(resolver.tree, name.node)

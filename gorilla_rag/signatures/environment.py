@@ -21,6 +21,9 @@ _ASK_PATHS = (
     "import json, sys; print(json.dumps([sys.path, list(sys.version_info[:2]), sorted(sys.stdlib_module_names)]))"
 )
 _TESTS = {"tests", "test", "testing_data", "conftest.py"}
+STANDARD_LIBRARY = "python"
+# Not to be imported to learn what they hold: these show pages, games and jokes, or are there for Python itself.
+_NOT_LIBRARY = {"antigravity", "idlelib", "lib2to3", "pydoc_data", "test", "this", "turtledemo"}
 _STUBS = re.compile(r"[-_](stubs|types)$|^types-", re.IGNORECASE)
 
 
@@ -148,13 +151,23 @@ class Environment:
     def distribution(self, name: str) -> Distribution:
         """A distribution by its own name or by a module's: `scikit-learn` and `sklearn` are the same.
 
+        `python` is the standard library.
+
         Raises:
             PackageMissing: neither is installed; the hint names what is.
         """
+        if normalised(name) == STANDARD_LIBRARY:
+            return self.standard_library
         found = self._by_name(name) or self.owner(name)
         if found is None or not found.modules:
             raise PackageMissing(f"{name} isn't installed for {self.python}", hint=self._hint(name))
         return found
+
+    @cached_property
+    def standard_library(self) -> Distribution:
+        """Python's own modules, those too that only other systems have."""
+        version, names = ".".join(map(str, self.version)), tuple(sorted(self.standard - _NOT_LIBRARY))
+        return Distribution(STANDARD_LIBRARY, version, names, "PSF-2.0", "Python's standard library")
 
     def _find(self, name: str) -> Distribution | None:
         """One by its own name, without reading all of them."""
@@ -166,10 +179,12 @@ class Environment:
         """The module that a dotted name's object has to be imported from; empty when none is installed."""
         parts = dotted.split(".")[:-1]
         prefixes = (".".join(parts[:size]) for size in range(len(parts), 0, -1))
-        return next((prefix for prefix in prefixes if self.files(prefix).exists), "")
+        return next((prefix for prefix in prefixes if prefix in self.standard or self.files(prefix).exists), "")
 
     def installed_version(self, package: str) -> str:
-        """The installed version of a distribution; empty when it isn't installed."""
+        """The installed version of a distribution, or of Python; empty when it isn't installed."""
+        if package == STANDARD_LIBRARY:
+            return self.standard_library.version
         paths = [str(path) for path in self.paths]
         return next((found.version for found in importlib.metadata.distributions(name=package, path=paths)), "")
 
@@ -185,7 +200,9 @@ class Environment:
         return next(iter(get_close_matches(name, sorted(names), n=1, cutoff=0.75)), "")
 
     def _hint(self, name: str) -> str:
-        names = sorted({*self.distributions, *self._owners})
+        if self.is_standard(name):
+            return f"it is in the standard library: name {STANDARD_LIBRARY}"
+        names = sorted({*self.distributions, *self._owners, STANDARD_LIBRARY})
         near = get_close_matches(normalised(name), names, n=3, cutoff=0.7)
         if near:
             return f"did you mean {' or '.join(near)}?"

@@ -44,6 +44,11 @@ class Name:
         return Name(f"{self.name}.{name}", node, running or {}, self.vouched, self.listed, distance, size)
 
 
+def under(shown: str, name: str) -> str:
+    """A name below another; alone where that is empty, as a built-in's is."""
+    return f"{shown}.{name}" if shown else name
+
+
 def apart(names: Iterable[Name]) -> Iterator[list[Name]]:
     """Names of one definition, grouped by the object that they are when the code runs.
 

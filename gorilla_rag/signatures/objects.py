@@ -23,6 +23,7 @@ class ApiObject:
         deprecated: what its deprecation says; empty where there is none.
         package: the distribution's name.
         version: the distribution's version.
+        module: that it is imported from; empty for a built-in, and where nobody has looked.
         file: where it is defined; empty for what was read from the interpreter.
         line: 1-based line in `file`; 0 when unknown.
     """
@@ -34,5 +35,6 @@ class ApiObject:
     deprecated: str = ""
     package: str = ""
     version: str = ""
+    module: str = ""
     file: str = ""
     line: int = 0

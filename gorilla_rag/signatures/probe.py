@@ -213,6 +213,10 @@ class Probe:
             return False
         return root in self.packages or self.environment.is_standard(root)
 
+    def may_run(self, dotted: str) -> bool:
+        """Whether a name is of a package that may be run to learn what it shows: one that the user named."""
+        return dotted.partition(".")[0] in self.packages and self.allows(dotted)
+
     def look_up(self, dotted: str) -> dict[str, Any]:
         """What a name is: `{"state", "kind", "signature", "certain", "doc", …}`.
 
@@ -325,7 +329,7 @@ class Probe:
         process.stdin.flush()
 
     def _start(self) -> subprocess.Popen[str]:
-        isolated = ["-I", "-S"] if not self.packages else ["-I"]
+        isolated = ["-I", "-S"] if self.packages <= self.environment.standard else ["-I"]
         paths = json.dumps([str(path.absolute()) for path in self.environment.paths])
         quiet = {"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
         kept = {

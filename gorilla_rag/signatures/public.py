@@ -8,7 +8,6 @@ modules, docstrings that are attached later) is asked of the probe, where the pa
 from __future__ import annotations
 
 import gc
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,21 +17,17 @@ import griffe
 
 from gorilla_rag.errors import PackageUnreadable
 from gorilla_rag.signatures.described import described
-from gorilla_rag.signatures.environment import Distribution
-from gorilla_rag.signatures.modules import ReadModule
-from gorilla_rag.signatures.naming import Name, apart, best
+from gorilla_rag.signatures.environment import STANDARD_LIBRARY, Distribution
+from gorilla_rag.signatures.naming import Name, apart, best, under
 from gorilla_rag.signatures.objects import ApiObject
 from gorilla_rag.signatures.resolve import Resolver
-from gorilla_rag.signatures.tree import Instance, Module, Node, Object, Unknown
+from gorilla_rag.signatures.shown import Shown
+from gorilla_rag.signatures.standard import StandardShown
+from gorilla_rag.signatures.tree import Instance, Module, Node, Object
 
 Progress = Callable[[str, int], None]
 """Told which package is read, and how many objects it has so far."""
-_NOT_PUBLIC = {"tests", "test", "conftest", "setup", "externals", "vendor", "vendored", "version", "py", "examples"}
-_NOT_CALLED = ("typing", "typing_extensions")
-_CONTENTS = re.compile(r"^( *)\.\. autosummary::.*\n(?:\s*\n|\1 +\S.*(?:\n|$))*", re.MULTILINE)
-_ENTRY = re.compile(r"^ +([A-Za-z]\w*)(?: .*)?$", re.MULTILINE)
 _MAKES_NO_METHOD = {"property", "cached_property", "cache_readonly", "field", "TypeVar"}
-_MAKES_CLASSES = {"namedtuple", "partial", "NamedTuple", "TypedDict", "Enum"}
 
 
 @dataclass
@@ -62,9 +57,10 @@ def read_package(resolver: Resolver, name: str, *, progress: Progress | None = N
     distribution = resolver.environment.distribution(name)
     reader = _Reader(resolver, Surface(distribution))
     with uncollected():
-        for module in reader.top():
-            reader.read(module, module)
+        for module, shown in reader.shown.top().items():
+            reader.read(module, shown)
         made = reader.finished(progress)
+        made.notes.extend(reader.shown.notes)
     if not made.objects and made.notes:
         raise PackageUnreadable(f"{distribution.name}: {made.notes[0]}", hint="see that `import` of it works by itself")
     return made
@@ -97,16 +93,12 @@ class _Reader:
 
     def __init__(self, resolver: Resolver, surface: Surface) -> None:
         self.resolver, self.tree, self.surface = resolver, resolver.tree, surface
-        self.roots = set(surface.distribution.modules)
+        is_standard = surface.distribution.name == STANDARD_LIBRARY
+        self.shown = (StandardShown if is_standard else Shown)(resolver, surface.distribution)
         self.names: dict[str, list[Name]] = {}
         self.by_identity: dict[int, str] = {}
         self.methods: dict[str, list[_Method]] = {}
         self.elsewhere: set[str] = set()
-
-    def top(self) -> list[str]:
-        """The top-level modules: of several, those that show something of their own."""
-        public = [module for module in self.surface.distribution.modules if not module.startswith("_")]
-        return [module for module in public if next(self._shown(module), "")] or public
 
     def read(self, module: str, shown: str, *, listed: bool = True) -> None:
         """Adds what a module and the public ones in it show.
@@ -116,39 +108,31 @@ class _Reader:
             shown: the name that it is reached by.
             listed: whether the package that it is in shows it; else it has to have an `__all__`.
         """
-        if listed or self._lists(module):
+        if listed or self.shown.lists(module):
             self._names_of(module, shown, listed=listed)
-        inside = [name for name in self.resolver.environment.submodules(module) if _is_public(name)]
-        exports = self._exports(module)
-        chosen = {name for name in inside if name in exports and "." not in module}
-        for name in inside:
-            self.read(f"{module}.{name}", f"{shown}.{name}", listed=listed and (not chosen or name in chosen))
+        for name, is_listed in self.shown.inner(module).items():
+            self.read(f"{module}.{name}", under(shown, name), listed=listed and is_listed)
 
     def _names_of(self, module: str, shown: str, *, listed: bool = True) -> None:
-        names = dict.fromkeys((*self._shown(module), *self._told(module)))
+        names = dict.fromkeys((*self.shown.names(module), *self.shown.told(module)))
         nodes = {name: self.tree.member(Module(module), name) for name in names}
-        running, decides = self._running(module, nodes)
-        exports = self._exports(module) | self._told(module) | (set(running) if decides else set())
+        running, decides = self.shown.running(module, nodes)
+        exports = self.shown.exports(module) | self.shown.told(module) | (set(running) if decides else set())
         package = any(one.is_package for one in self.tree.readings(module))
         for name in dict.fromkeys((*nodes, *running)):
             node, row = nodes.get(name), running.get(name, {})
             if isinstance(node, Module):
-                self._module_elsewhere(node, module, f"{shown}.{name}", name in exports)
-            elif (row or not decides) and (node or name in exports or self._is_own(row, module, package=package)):
+                self._module_elsewhere(node, module, under(shown, name), name in exports)
+            elif (row or not decides) and (node or name in exports or self.shown.is_own(row, module, package=package)):
                 found = _callable(node) or self._written(row)
-                vouched = name in exports or package
-                self._add(Name(f"{shown}.{name}", found, row, vouched=vouched, listed=listed), exports)
-
-    def _is_own(self, row: Mapping[str, Any], module: str, *, package: bool) -> bool:
-        """Whether a name that only a running module has is more than an import that it makes for itself."""
-        compiled = self.resolver.environment.files(module).compiled
-        return row["module"] == module or (self._is_inside(row["module"]) and (package or compiled or row["late"]))
+                vouched = name in exports or self.shown.vouches(module)
+                self._add(Name(under(shown, name), found, row, vouched=vouched, listed=listed), exports)
 
     def _module_elsewhere(self, node: Module, module: str, shown: str, is_listed: bool) -> None:
         """Reads a module that is listed under another name, as `numpy.emath` is."""
         dotted = node.dotted
         named_so = dotted == f"{module}.{shown.rpartition('.')[2]}"
-        if not is_listed or named_so or f"{module}.".startswith(f"{dotted}.") or not self._is_inside(dotted):
+        if not is_listed or named_so or f"{module}.".startswith(f"{dotted}.") or not self.shown.is_inside(dotted):
             return
         if shown not in self.elsewhere:
             self.elsewhere.add(shown)
@@ -156,85 +140,10 @@ class _Reader:
 
     def _written(self, row: Mapping[str, Any]) -> Object | None:
         """Where a running object says that it is written, if it is read there."""
-        if not row or row["kind"] == "instance" or not self._is_inside(row["module"]):
+        if not row or row["kind"] == "instance" or not self.shown.is_inside(row["module"]):
             return None
         found = _callable(self.tree.find(f"{row['module']}.{row['name']}"))
         return found if isinstance(found, Object) else None
-
-    def _is_inside(self, dotted: str) -> bool:
-        return str(dotted).partition(".")[0] in self.roots
-
-    def _exports(self, module: str) -> set[str]:
-        """What the `__all__` of a module, as written, lists; that of a stub where the source's is computed."""
-        return set(next((one.exports for one in self.tree.readings(module) if one.exports), frozenset()))
-
-    def _told(self, module: str) -> set[str]:
-        """Names that a module's docstring lists as its contents (`.. autosummary::`)."""
-        texts = (one.tree.docstring.value for one in self.tree.readings(module) if one.tree.docstring)
-        blocks = (block[0] for text in texts for block in _CONTENTS.finditer(text))
-        return {name for block in blocks for name in _ENTRY.findall(block)}
-
-    def _lists(self, module: str) -> bool:
-        return any("__all__" in one.tree.members for one in self.tree.readings(module))
-
-    def _shown(self, module: str) -> Iterator[str]:
-        """Names that a module shows, as far as that is written."""
-        for one in self.tree.readings(module):
-            if one.exports is not None:
-                yield from (name for name in sorted(one.exports) if not name.startswith("_"))
-            else:
-                yield from self._unlisted(one)
-
-    def _unlisted(self, one: ReadModule) -> Iterator[str]:
-        """Public names of a module without an `__all__`: its own, and what a package, or a module that defines nothing
-        itself, takes from inside the package.
-        """
-        own = (griffe.Function, griffe.Class)
-        hands_on = one.is_package or not any(isinstance(member, own) for member in one.tree.members.values())
-        for name, member in one.tree.members.items():
-            if name.startswith("_") or "*" in name:
-                continue
-            if not isinstance(member, griffe.Alias) or (hands_on and self._is_inside(member.target_path)):
-                yield name
-        yield from (name for name in one.tree.overloads if not name.startswith("_"))
-        for star in one.stars:
-            if self._is_inside(star) and star != one.dotted:
-                yield from self._shown(star)
-
-    def _running(self, module: str, nodes: Mapping[str, Node]) -> tuple[Mapping[str, dict[str, Any]], bool]:
-        """What a running module shows, where reading can't tell, and whether its `__all__` decides on that."""
-        if not self.resolver.probe.allows(module) or not self._has_to_run(module, nodes):
-            return {}, False
-        try:
-            return self.resolver.probe.namespace(module, also=[*self._told(module)])
-        except PackageUnreadable as error:
-            if error.message not in self.surface.notes:
-                self.surface.notes.append(error.message)
-            return {}, False
-
-    def _has_to_run(self, module: str, nodes: Mapping[str, Node]) -> bool:
-        readings = self.tree.readings(module)
-        if not readings or self.resolver.environment.files(module).compiled:
-            return True
-        computed = any("__all__" in one.tree.members and one.exports is None for one in readings)
-        stars = (star for one in readings if one.exports is None for star in one.stars if self._is_inside(star))
-        exports = self._exports(module)
-        return (
-            computed
-            or any("__getattr__" in one.tree.members or (one.open and one.exports is None) for one in readings)
-            or any(self.resolver.environment.files(star).compiled for star in stars)
-            or any(self._is_unsure(node, name in exports) for name, node in nodes.items())
-        )
-
-    def _is_unsure(self, node: Node, listed: bool) -> bool:
-        """Whether something may be callable that can't be read."""
-        if not isinstance(node, Object):
-            return isinstance(node, Unknown) or (listed and not isinstance(node, Module | Instance))
-        value = node.item.value if isinstance(node.item, griffe.Attribute) else None
-        if not isinstance(value, griffe.ExprCall):
-            return isinstance(value, griffe.ExprName | griffe.ExprAttribute | griffe.ExprIfExp) and listed
-        path = value.canonical_path
-        return not self.resolver.environment.is_standard(path) or path.rpartition(".")[2] in _MAKES_CLASSES
 
     def _add(self, one: Name, exports: set[str]) -> None:
         """Adds a name, and those of its methods."""
@@ -243,7 +152,7 @@ class _Reader:
             return
         leaf = one.name.rpartition(".")[2]
         root = (_path(node) if node else str(row["module"])).partition(".")[0]
-        if (root not in self.roots and leaf not in exports) or root in _NOT_CALLED:
+        if (root not in self.shown.roots and leaf not in exports) or root in self.shown.not_called:
             return
         if isinstance(node, Instance):
             self._methods_of_instance(one, node)
@@ -252,7 +161,7 @@ class _Reader:
         self._put(self._key(one), one)
         if isinstance(node, Object) and isinstance(node.item, griffe.Class):
             self._methods_of_class(one, node)
-        elif node is None and row["kind"] == "class" and root in self.roots:
+        elif node is None and row["kind"] == "class" and root in self.shown.roots:
             self._methods_of_running(one)
 
     def _put(self, key: str, one: Name) -> None:
@@ -288,9 +197,11 @@ class _Reader:
         (`str = CachedAccessor("str", StringMethods)`).
         """
         made = {name for name, item in node.item.members.items() if self._is_made(name, item)}
-        bases = [base for base in self.tree.mro(node)[0] if isinstance(base, Object) and self._is_inside(base.path)]
+        bases = [
+            base for base in self.tree.mro(node)[0] if isinstance(base, Object) and self.shown.is_inside(base.path)
+        ]
         given = any(map(self._has_more, bases))
-        if not (made or given) or not self.resolver.probe.allows(node.path):
+        if not (made or given) or not self.resolver.probe.may_run(node.path):
             return
         known = {method.name: method.path for method in self.methods[node.path]}
         own = {base.item.name for base in bases}
@@ -307,16 +218,17 @@ class _Reader:
         """Whether a decorator may add methods to a class, or its stub leaves some out."""
         files = self.resolver.environment.files(node.module.dotted)
         used = (decorator.callable_path for decorator in getattr(node.item, "decorators", ()))
-        return (files.compiled and not files.source) or any(map(self._is_inside, used))
+        return (files.compiled and not files.source) or any(map(self.shown.is_inside, used))
 
     def _is_of(self, row: Mapping[str, Any], classes: set[str]) -> bool:
         """Whether a method belongs to one of some classes, or was written for them elsewhere in the package."""
-        return self._is_inside(row["module"]) or (not row["module"] and row["name"].partition(".")[0] in classes)
+        return self.shown.is_inside(row["module"]) or (not row["module"] and row["name"].partition(".")[0] in classes)
 
     def _put_running(self, one: Name, path: str, name: str, row: Mapping[str, Any], *, own: bool = False) -> None:
         """Adds a method of a class that only running code tells of; inherited ones go with their base's."""
         module, _, owner = path.rpartition(".")
-        key = f"{row['module'] or module}.{row['name']}" if "." in row["name"] else f"{path}.{name}"
+        own_key = f"{row['module']}.{row['name']}" if row["module"] else self.shown.written_as(module, row["name"])
+        key = own_key if "." in row["name"] else f"{path}.{name}"
         inherited = not own and not str(row["name"]).startswith(f"{owner}.")
         self._put(self.by_identity.get(row["id"], key), one.member(name, running=row, distance=int(inherited)))
 
@@ -336,7 +248,7 @@ class _Reader:
     def _found_methods(self, node: Object) -> Iterator[_Method]:
         seen: set[str] = set()
         for distance, one in enumerate(self.tree.mro(node)[0]):
-            if not isinstance(one, Object) or not self._is_inside(one.path):
+            if not isinstance(one, Object) or not self.shown.is_inside(one.path):
                 continue
             overloads = one.item.overloads if isinstance(one.item, griffe.Class) else {}
             for name in (*one.item.members, *overloads):
@@ -379,10 +291,6 @@ class _Reader:
             if progress and len(self.surface.objects) % 500 == 0:
                 progress(self.surface.distribution.name, len(self.surface.objects))
         return self.surface
-
-
-def _is_public(module: str) -> bool:
-    return not module.startswith("_") and not _NOT_PUBLIC & {module, *module.split("_")[:1]}
 
 
 def _is_method(item: griffe.Function) -> bool:

@@ -102,6 +102,11 @@ class Resolver:
         """Whether a top-level module is there."""
         return self.environment.is_standard(module) or self.environment.files(module).exists
 
+    def spelled_out(self, dotted: str) -> str:
+        """A name with its module, which people leave out of a built-in's: `builtins.sorted`."""
+        root = dotted.partition(".")[0]
+        return f"builtins.{dotted}" if hasattr(builtins, root) and not self.installed(root) else dotted
+
     def _resolve(self, dotted: str) -> Resolved:
         """Looks up a dotted name that starts with a module, or a built-in's."""
         parts = dotted.split(".")
@@ -110,8 +115,8 @@ class Resolver:
         if parts[0] in NOT_LOOKED_UP:
             return Resolved("unknown", detail=f"{parts[0]} isn't looked up")
         if not self.installed(parts[0]):
-            if hasattr(builtins, parts[0]):
-                return self._named(self._probed(".".join(["builtins", *parts])), "builtins")
+            if (whole := self.spelled_out(dotted)) != dotted:
+                return self._named(self._probed(whole), "builtins")
             return Resolved("unknown", detail=f"{parts[0]} isn't a package that is installed here")
         return self._known(self.tree.find(dotted), dotted)
 
