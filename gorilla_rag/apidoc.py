@@ -86,7 +86,12 @@ class ApiDoc:
 
     @cached_property
     def package(self) -> str:
-        """The first required package, without its version, or the first name of the call; lower case."""
+        """The first required package, without its version, or the first name of the call; lower case.
+
+        Of what needs nothing but Python, `python`, where that was read from an interpreter.
+        """
+        if self.source == "python" and self.python_environment_requirements == ("python",):
+            return "python"
         for requirement in self.python_environment_requirements:
             for word in re.findall(r"(?<![\w.-])[A-Za-z][\w.-]*", requirement):
                 if word.lower() not in _NOT_PACKAGES:

@@ -56,7 +56,7 @@ def _imports(doc: ApiDoc, call: Call) -> list[str]:
     """The import of a fully qualified call's module, where its first name is known to be a module's."""
     head, *rest = call.path.split(".")
     if doc.source == "python":
-        return [f"import {signatures.default_resolver().environment.module_of(call.path) or head}"]
+        return [] if _is_built_in(call) else [f"import {_installed_module(call) or head}"]
     standard = head in sys.stdlib_module_names
     required = {re.split(r"[^\w-]", name)[0].replace("-", "_").lower() for name in doc.python_environment_requirements}
     if not rest or not (standard or head in {*required, doc.package}):
@@ -69,11 +69,20 @@ def _imports(doc: ApiDoc, call: Call) -> list[str]:
     return [f"import {'.'.join(modules)}"]
 
 
+def _is_built_in(call: Call) -> bool:
+    return signatures.default_resolver().spelled_out(call.path) != call.path
+
+
+def _installed_module(call: Call) -> str:
+    return signatures.default_resolver().environment.module_of(call.path)
+
+
 def _usual_form(doc: ApiDoc, call: Call) -> list[str]:
     """The call as it is typed: an installed class's method on an instance, `frame.groupby(…)`; else as it stands."""
     *owner, name = call.path.split(".")
     first = call.args[0] if call.args and call.receiver is None else None
-    if doc.source != "python" or len(owner) < _OWNER_PARTS or not isinstance(first, Expr):
+    is_class = len(owner) >= _OWNER_PARTS or (owner and _is_built_in(call))
+    if doc.source != "python" or not is_class or not isinstance(first, Expr):
         return [call.render()]
     if not first.source.isidentifier() or first.source.rstrip("_") != owner[-1].lower().strip("_"):
         return [call.render()]

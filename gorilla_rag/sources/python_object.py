@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gorilla_rag.apidoc import ApiDoc, document_id
+from gorilla_rag.signatures.environment import STANDARD_LIBRARY
 from gorilla_rag.signatures.objects import ApiObject
 from gorilla_rag.sources.annotations import Schema, literal_schema, schema
 from gorilla_rag.sources.docstrings import DocstringText, ParameterText, read, signatures_in_docstring
@@ -30,6 +31,7 @@ SOURCE = "python"
 _ARGUMENT = 200
 _SETTABLE = 140
 _FRAMEWORKS = {
+    STANDARD_LIBRARY: "Python standard library",
     "matplotlib": "Matplotlib",
     "numpy": "NumPy",
     "scipy": "SciPy",
@@ -81,7 +83,7 @@ def document(
 
 def _framework(item: ApiObject) -> str:
     if not item.package and item.name.split(".")[0] in sys.stdlib_module_names:
-        return "Python standard library"
+        return _FRAMEWORKS[STANDARD_LIBRARY]
     return _FRAMEWORKS.get(item.package.lower(), item.package)
 
 
@@ -149,13 +151,21 @@ def _receiver(item: ApiObject, signature: inspect.Signature) -> str:
 def _plain_example(item: ApiObject, signature: inspect.Signature) -> str:
     """The import and the call; of a method, the usual form on an instance."""
     *owner, _ = item.name.split(".")
-    upper = next((end for end, part in enumerate(owner) if end and part[:1].isupper()), len(owner))
-    module = owner[: min(upper, len(owner) - 1) if item.kind == "method" else upper]
-    lines = [f"import {'.'.join(module)}"] if module else []
+    module = item.module or _module_by_case(item)
+    lines = [f"import {module}"] if module else []
     if item.kind != "method":
         return "\n".join([*lines, _call(item, signature)])
     receiver = _receiver(item, signature)
     return "\n".join([*lines, f"{receiver}: {'.'.join(owner)}", _bound(item, signature)])
+
+
+def _module_by_case(item: ApiObject) -> str:
+    """The module that a name seems to be in: what stands before the first capital; a built-in is in none."""
+    *owner, _ = item.name.split(".")
+    if not owner or (item.package == STANDARD_LIBRARY and owner[0] in _BUILT_IN):
+        return ""
+    upper = next((end for end, part in enumerate(owner) if end and part[:1].isupper()), len(owner))
+    return ".".join(owner[: min(upper, len(owner) - 1) if item.kind == "method" else upper])
 
 
 def _bound(item: ApiObject, signature: inspect.Signature) -> str:
