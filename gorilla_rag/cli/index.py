@@ -20,13 +20,14 @@ SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave malformed entri
 Trust = Annotated[bool, typer.Option("--trust", help="You vouch for these files.")]
 Json = Annotated[bool, typer.Option("--json", help="One line of JSON.")]
 _SHOWN = 10
+_PACKAGES = "Installed Python packages; commas, or once each. `python` is the standard library."
 
 
 @app.command()
 def build(
     out: Annotated[Path, typer.Option("--out", help="The index's folder.")],
     sources: Annotated[list[Path] | None, typer.Argument(help=_FILES)] = None,
-    packages: Annotated[list[str] | None, typer.Option(help="Installed Python packages; commas, or once each.")] = None,
+    packages: Annotated[list[str] | None, typer.Option(help=_PACKAGES)] = None,
     requirements: Annotated[Path | None, typer.Option(help="A requirements file whose packages to read.")] = None,
     python: Annotated[Path | None, typer.Option(help="The interpreter whose packages they are.")] = None,
     no_run: Annotated[bool, typer.Option("--no-run", help="Read source alone; don't import compiled parts.")] = False,
