@@ -1,0 +1,1 @@
+"""Training the retriever on documents: questions, negatives, batches and what comes of them."""
