@@ -168,7 +168,7 @@ class EndpointError(GorillaError):
 
 
 class AdapterMismatch(GorillaError):
-    """An adapter that was trained for another base model."""
+    """An adapter, or what an encoder differs in from its base, that was made for another base model."""
 
     exit_code = 18
 

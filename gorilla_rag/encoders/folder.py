@@ -65,14 +65,15 @@ def identity(folder: Path) -> str:
 
     Neither the folder's name nor where it lies is part of it.
     """
-    files = sorted(_files(folder), key=lambda file: file.relative_to(folder).as_posix())
+    made_of = sorted(files(folder), key=lambda file: file.relative_to(folder).as_posix())
     place = hashlib.sha256(str(folder.absolute()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    found = digests(files, registry.home() / "encoders" / f"{place}.json")
-    lines = [f"{digest} {file.relative_to(folder).as_posix()}" for digest, file in zip(found, files, strict=True)]
+    found = digests(made_of, registry.home() / "encoders" / f"{place}.json")
+    lines = [f"{digest} {file.relative_to(folder).as_posix()}" for digest, file in zip(found, made_of, strict=True)]
     return hashlib.sha256("\n".join(["sentence-transformers 1", *lines]).encode()).hexdigest()
 
 
-def _files(folder: Path) -> set[Path]:
+def files(folder: Path) -> set[Path]:
+    """What a model's vectors come from: its own files, and those of its modules."""
     found = {file for pattern in _OWN for file in folder.glob(pattern)}
     inner = {where for _, where in _modules(folder)} - {folder}
     found |= {file for where in inner for pattern in _MODULE for file in where.glob(pattern)}
