@@ -8,6 +8,7 @@ entry is reported with its file, line and reason; the caller decides whether the
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,8 @@ from gorilla_rag.text import is_empty
 SUFFIXES = (".jsonl", ".json")
 _HTTP_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _HINT = "mend the entry, or leave such entries out with --skip-bad"
+_MARKED = re.compile(r"#+ *Instruction *:(.*?)(?:#+ *Output|<<<domain|$)", re.DOTALL)
+_QUOTED = re.compile(r"['\"]Instruction['\"]: ?['\"]?(.*?)['\"]?, ['\"]Output", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ def read(paths: Iterable[str | Path], *, skip_bad: bool = False, trusted: bool =
     docs: list[ApiDoc] = []
     problems: list[SourceError] = []
     for path in _files(paths):
-        for item in _entries(path):
+        for item in entries(path):
             made = item if isinstance(item, SourceError) else _document(path, *item, trusted=trusted)
             if isinstance(made, ApiDoc):
                 docs.append(made)
@@ -90,20 +93,7 @@ def document(record: Mapping[str, Any], *, source: str = "", trusted: bool = Fal
     return ApiDoc(id=document_id(values), **values)
 
 
-def _files(paths: Iterable[str | Path]) -> Iterator[Path]:
-    for given in map(Path, paths):
-        if given.is_dir():
-            found = sorted(file for file in given.rglob("*") if file.suffix in SUFFIXES and file.is_file())
-            if not found:
-                raise SourceError("no .json or .jsonl file", file=str(given), line=0, hint="name the files themselves")
-            yield from found
-        elif given.is_file():
-            yield given
-        else:
-            raise SourceError("no such file or folder", file=str(given), line=0, hint="check the path")
-
-
-def _entries(path: Path) -> Iterator[tuple[int, Any] | SourceError]:
+def entries(path: Path) -> Iterator[tuple[int, Any] | SourceError]:
     """Every entry with its line (JSON Lines) or its number (a list), or what is wrong with it."""
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -120,6 +110,25 @@ def _entries(path: Path) -> Iterator[tuple[int, Any] | SourceError]:
             yield number, json.loads(line)
         except (ValueError, RecursionError) as error:
             yield SourceError(f"not JSON: {error}", file=str(path), line=number, hint=_HINT)
+
+
+def question_in(code: str) -> str:
+    """The question that stands inside APIBench's training text, its field `code`; empty where there is none."""
+    found = _MARKED.search(code) or _QUOTED.search(code)
+    return found.group(1).strip() if found else ""
+
+
+def _files(paths: Iterable[str | Path]) -> Iterator[Path]:
+    for given in map(Path, paths):
+        if given.is_dir():
+            found = sorted(file for file in given.rglob("*") if file.suffix in SUFFIXES and file.is_file())
+            if not found:
+                raise SourceError("no .json or .jsonl file", file=str(given), line=0, hint="name the files themselves")
+            yield from found
+        elif given.is_file():
+            yield given
+        else:
+            raise SourceError("no such file or folder", file=str(given), line=0, hint="check the path")
 
 
 def _list_entries(path: Path, text: str) -> Iterator[tuple[int, Any] | SourceError]:

@@ -26,9 +26,7 @@ NAMES: dict[str, Hub] = {
 }
 _QUESTIONS: dict[Hub, str] = {"torchhub": "torchhub", "huggingface": "huggingface", "tensorflowhub": "tensorflow"}
 _WHERE = "it is in data/ of github.com/ShishirPatil/gorilla; --data names the folder that holds api/ and apibench/"
-_MARKED = re.compile(r"#+ *Instruction *:(.*?)(?:#+ *Output|<<<domain|$)", re.DOTALL)
 _DOMAIN = re.compile(r"domain['\">]*\s*:\s*(.*?)\s*(?:,\s*|\\n|\n|\s)+(?:['\"\\]*|<<<)api_call", re.DOTALL)
-_QUOTED = re.compile(r"['\"]Instruction['\"]: ?['\"]?(.*?)['\"]?, ['\"]Output", re.DOTALL)
 
 
 def load(name: str, folder: str | Path) -> Benchmark:
@@ -119,7 +117,7 @@ def sha256(file: Path) -> str:
 def _question(file: Path, line: int, number: int, record: dict[str, Any]) -> Question:
     """An evaluation record; its question stands inside its training text, `code`."""
     data, code = record.get("api_data"), record.get("code")
-    if not isinstance(data, dict) or not isinstance(code, str) or not (found := _asked(code)):
+    if not isinstance(data, dict) or not isinstance(code, str) or not (found := apibench.question_in(code)):
         reason = "expected `code` with an instruction in it and `api_data`"
         raise BenchmarkError(reason, file=str(file), line=line, hint="use the file as published")
     try:
@@ -150,8 +148,3 @@ def _by_call(readings: Readings, key_of: dict[str, str]) -> dict[str, int]:
 def _label_domain(code: str) -> str:
     found = _DOMAIN.search(code)
     return found.group(1).strip(" '\"\\,") if found else ""
-
-
-def _asked(code: str) -> str:
-    found = _MARKED.search(code) or _QUOTED.search(code)
-    return found.group(1).strip() if found else ""
