@@ -52,6 +52,7 @@ def tools(folder: Path) -> list[ApiDoc]:
         ("Returns the mean and writes it to a file.", "return the mean and write it to a file"),
         ("Randomly selects rows of a table.", "randomly select rows of a table"),
         ("Lists your API keys.", "list my API keys"),
+        ("Search, sort and print the rows", "search, sort and print the rows"),
         ("This endpoint returns all projects.", "return all projects"),
         ("Send a request to this endpoint to create a contract.", "create a contract"),
         ("A function that applies a filter to a signal.", "apply a filter to a signal"),
@@ -74,6 +75,7 @@ def test_a_sentence_on_what_is_done_becomes_an_action_in_the_imperative(sentence
         ("Filter coefficients", "filter coefficients"),
         ("Image Classification", "image classification"),
         ("A BEiT classifier", "a BEiT classifier"),
+        ("This is a fine-tuned version of BERT.", "a fine-tuned version of BERT"),
         ("BERT base model for Korean", "BERT base model for Korean"),
     ],
 )
@@ -209,9 +211,9 @@ def test_every_question_is_about_a_document_and_hides_its_name() -> None:
     made = questions_from(docs, seed=1)
     assert len(made) > len(docs) / 3
     for pair in made:
-        (doc,) = (by_id[one] for one in pair.relevant)
+        doc = by_id[pair.relevant[0]]
         assert pair.made.endswith("/typo") or not OwnName(doc.api_name or doc.api_call).stands_in(pair.question)
-    assert max(Counter(pair.relevant for pair in made).values()) <= MOST_A_DOCUMENT
+    assert max(Counter(pair.relevant[0] for pair in made).values()) <= MOST_A_DOCUMENT
 
 
 def test_the_same_seed_makes_the_same_questions_and_another_others(docs: list[ApiDoc]) -> None:
@@ -239,6 +241,19 @@ def test_a_sentence_that_many_documents_have_makes_no_question() -> None:
     many = [*few, make_doc(99, functionality="Sends a letter to a friend", description="")]
     assert questions_from(few)
     assert questions_from(many) == []
+
+
+def test_documents_with_the_same_sentence_are_all_right_for_its_question() -> None:
+    same = [
+        make_doc(n, functionality="Sends a letter to a friend", description="", domain=f"field {n}") for n in (1, 2)
+    ]
+    made = questions_from([*same, make_doc(3)], seed=0)
+    for pair in made:
+        assert set(pair.relevant) <= {doc.id for doc in same} or pair.relevant == ("doc-003",)
+        if pair.made.startswith("functionality") and "doc-001" in pair.relevant:
+            assert sorted(pair.relevant) == ["doc-001", "doc-002"]
+        if pair.made.startswith("domain"):
+            assert len(pair.relevant) == 1
 
 
 def test_parameters_and_domains_are_asked_for_together_with_the_purpose() -> None:

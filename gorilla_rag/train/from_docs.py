@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -40,30 +40,32 @@ _ASIDE = re.compile(r"\s*\([^()]*\)")
 _VALUE = re.compile(r"(?:the|an?) |(?:[a-z]+ )?(?:list|number|name|type|date|id|identifier) of ", re.IGNORECASE)
 _NO_VALUE = re.compile(
     r"\b(?:is|are|will|if|whether|default|should|can|may|usually|endpoint|version|specify|int|float|str|bool|tuple|"
-    r"tensor|None|True|False|ndarray|array_like|dtype|object)\b|[;:.]",
+    r"tensor|None|True|False|ndarray|array_like|dtype|object|returned|response|page|records)\b|[;:.]",
     re.IGNORECASE,
 )
 # What a parameter's description says of its use in this call, which the request says already.
 _USE = re.compile(
-    r",? (?:(?:for|of|about|in|on|to|from|at) which|that|which|whose|where|when)? ?"
+    r",? (?:(?:for|of|about|in|on|to|from|at) which|that|which|whom|whose|where|when)? ?"
     r"(?:you|I|the user|to be|being|to)\b.*$|"
-    r" (?:(?:related|used|needed|required) )?(?:for|of|about|in|on|to|from|with|at|by)$"
+    r" (?:(?:related|used|needed|required) )?(?:for|of|about|in|on|to|from|with|at|by)(?: whom| which)?$"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A request that a document answers, and the texts of the document that it was made from."""
+    """A request, the texts of a document that it was made from, and the documents that have those texts."""
 
     origin: Origin
     wanted: Request
     sources: tuple[str, ...]
+    relevant: tuple[str, ...]
 
 
 def questions_from(docs: Sequence[ApiDoc], *, count: int | None = None, seed: int = 0) -> list[Pair]:
     """Questions that documents answer, made from what the documents say; at most three for each.
 
-    None has the name of its API in it. About two thirds name the sentence that they were made from as omitted.
+    None has the name of its API in it. About two thirds name the sentence that they were made from as omitted. The few
+    documents that have the same sentence are all right for its question, the one that it was made for first.
 
     Args:
         docs: the documents.
@@ -81,13 +83,13 @@ def questions_from(docs: Sequence[ApiDoc], *, count: int | None = None, seed: in
     order = [place for place, found in enumerate(made) if found]
     rng.shuffle(order)
     chosen = [(place, turn) for turn in range(MOST_A_DOCUMENT) for place in order if turn < len(made[place])]
-    return [_pair(docs[place], made[place][turn], rng) for place, turn in chosen[:count]]
+    return [_pair(made[place][turn], rng) for place, turn in chosen[:count]]
 
 
-def _pair(doc: ApiDoc, found: _Candidate, rng: random.Random) -> Pair:
+def _pair(found: _Candidate, rng: random.Random) -> Pair:
     question, phrasing = phrase(found.wanted, rng)
     omitted = found.sources if rng.random() < _OMITTED_SHARE else ()
-    return Pair(question, (doc.id,), f"{found.origin}/{phrasing}", omitted)
+    return Pair(question, found.relevant, f"{found.origin}/{phrasing}", omitted)
 
 
 class _Maker:
@@ -96,8 +98,12 @@ class _Maker:
     def __init__(self, docs: Sequence[ApiDoc]) -> None:
         self._sentences = {doc.id: _read(doc) for doc in docs}
         self._values = {doc.id: list(_values(doc)) for doc in docs}
-        self._spread = Counter(key for found in self._sentences.values() for key in {_key(one.text) for one in found})
-        self._spread.update(key for found in self._values.values() for key in {_key(one.text) for one in found})
+        self._areas = {doc.id: _area(doc) for doc in docs}
+        self._holders: dict[str, dict[str, None]] = defaultdict(dict)
+        for read in (self._sentences, self._values):
+            for name, found in read.items():
+                for one in found:
+                    self._holders[_key(one.text)][name] = None
         self._several_domains = len({doc.domain for doc in docs}) > 1
 
     def candidates(self, doc: ApiDoc, rng: random.Random) -> list[_Candidate]:
@@ -115,33 +121,31 @@ class _Maker:
 
     def _requests(self, doc: ApiDoc, own: OwnName) -> list[_Candidate]:
         """What the document's sentences say that it does, the first sentence first."""
-        telling = [one for one in self._sentences[doc.id] if self._spread[_key(one.text)] <= MOST_DOCUMENTS]
+        telling = [one for one in self._sentences[doc.id] if self._tells(one)]
+        opening = _opening(doc)
         found = []
-        for place, sentence in enumerate(telling):
-            first = sentence is self._sentences[doc.id][0]
-            wanted = request(sentence.text, actions_only=not first)
+        for sentence in telling:
+            wanted = request(sentence.text, actions_only=sentence.raw != opening)
             wanted = own.cut_from(wanted, only=len(telling) == 1) if wanted else None
             if wanted and len(surface_words(wanted.text)) >= _FEWEST_WORDS:
-                found.append(_Candidate(_origin(doc, first=place == 0), wanted, (sentence.raw,)))
+                relevant = (doc.id, *(one for one in self._holders[_key(sentence.text)] if one != doc.id))
+                found.append(_Candidate(_origin(doc, sentence), wanted, (sentence.raw,), relevant))
         return found
 
     def _with_value(self, doc: ApiDoc, main: _Candidate, own: OwnName, rng: random.Random) -> Iterator[_Candidate]:
         """The main request with what one parameter says: "… given the name of the city"."""
         said = set(_words(main.wanted.text))
-        values = [
-            one
-            for one in self._values[doc.id]
-            if self._spread[_key(one.text)] <= MOST_DOCUMENTS and set(_words(one.text)) - said
-        ]
+        values = [one for one in self._values[doc.id] if self._tells(one) and set(_words(one.text)) - said]
         if main.wanted.form == "action" and values and len(main.wanted.text.split()) <= _MOST_WORDS_WITH_MORE:
             value = rng.choice(values)
             joined = f"{main.wanted.text} {rng.choice(('given', 'given', 'with', 'based on'))} {value.text}"
             if not own.stands_in(joined):
-                yield _Candidate("parameters", Request(joined, "action"), (*main.sources, value.raw))
+                relevant = tuple(one for one in main.relevant if one in self._holders[_key(value.text)])
+                yield _Candidate("parameters", Request(joined, "action"), (*main.sources, value.raw), relevant)
 
     def _in_domain(self, doc: ApiDoc, main: _Candidate, own: OwnName) -> Iterator[_Candidate]:
         """The main request with the field it is from: "… in forensic engineering"."""
-        area = _area(doc)
+        area = self._areas[doc.id]
         words = set(_words(area))
         if not self._several_domains or not words or words & set(_words(main.wanted.text)):
             return
@@ -150,7 +154,12 @@ class _Maker:
             return
         joined = f"{main.wanted.text} {'with' if product else 'in' if len(area.split()) < 3 else 'for'} {area}"
         if not own.stands_in(joined):
-            yield _Candidate("domain", Request(joined, main.wanted.form), main.sources)
+            relevant = tuple(one for one in main.relevant if self._areas[one] == area)
+            yield _Candidate("domain", Request(joined, main.wanted.form), main.sources, relevant)
+
+    def _tells(self, sentence: Sentence) -> bool:
+        """Whether a sentence tells a document from others."""
+        return len(self._holders[_key(sentence.text)]) <= MOST_DOCUMENTS
 
 
 def _read(doc: ApiDoc) -> list[Sentence]:
@@ -162,6 +171,13 @@ def _read(doc: ApiDoc) -> list[Sentence]:
     return [
         one for one in found if says_something(one.text, fewest=_FEWEST_WORDS if one.raw == doc.functionality else 4)
     ]
+
+
+def _opening(doc: ApiDoc) -> str:
+    """The sentence that a document begins with; only there is a phrase without a verb what the API is for."""
+    if not is_empty(doc.functionality):
+        return doc.functionality
+    return next((one.raw for one in sentences(doc.description)), "")
 
 
 def _values(doc: ApiDoc) -> Iterator[Sentence]:
@@ -182,10 +198,10 @@ def _described(arguments: Any) -> Iterator[str]:
             yield described
 
 
-def _origin(doc: ApiDoc, *, first: bool) -> Origin:
+def _origin(doc: ApiDoc, sentence: Sentence) -> Origin:
     if doc.source == "python":
         return "docstring"
-    return "functionality" if first and not is_empty(doc.functionality) else "description"
+    return "functionality" if sentence.raw == doc.functionality else "description"
 
 
 def _is_product(doc: ApiDoc) -> bool:

@@ -23,11 +23,15 @@ _OBJECT = frozenset(
     as whole both data text it them only
     """.split()
 )
+_SAID = frozenset(
+    "uses requires contains includes takes expects accepts receives makes indicates denotes specifies".split()
+)
 _DETERMINERS = frozenset("a an the my your our this these".split())
 _SAID_OF_LISTS = frozenset("includes contains supports uses shows comes".split())
 _PREPOSITIONS = frozenset("of for in on at by with from to per between over is are was were that which based".split())
+_BELONGING = frozenset("for through on over about from with".split())
 # Verbs whose form in -ing names a thing: "embedding vectors", "learning rate".
-_NAMES_TOO = frozenset("build embed encode import learn merge render schedule smooth train upload".split())
+_NAMES_TOO = frozenset("build denoise embed encode import learn merge render schedule smooth train upload".split())
 _COUNTED = frozenset(
     "model classifier function tool class network object api service plugin library type layer detector encoder "
     "decoder estimator generator transformer iterator matrix array dictionary list method module tokenizer".split()
@@ -68,6 +72,9 @@ _MY = (
     ),
 )
 _GIVEN = re.compile(r"(?:Given|given) ([^,]{4,60}), (?:it |this (?:function|method) )?(.+)")
+_IS = re.compile(
+    r"(?:It|This|(?:This|The) (?:[\w-]+ )?(?:model|function|class|method|tool|module)) is (an? [a-zA-Z].+)"
+)
 _TAIL = re.compile(r",? and (?:it )?(?:has|is|are|was) .*$")
 _WORD = re.compile(r"[A-Za-z][\w'-]*")
 _OTHERS = re.compile(r"\b(?:[Yy]ou|[Ww]e|[Oo]ur|us|users (?:with|easily|quickly))\b")
@@ -103,6 +110,8 @@ def request(sentence: str, *, actions_only: bool = False) -> Request | None:
         return None
     if found:
         return Request(_TAIL.sub("", found), "action")
+    if said := _IS.match(text):
+        return Request(said[1], "thing")
     if actions_only:
         return None
     return Request(lower_first(text), "thing") if _is_thing(text) else None
@@ -118,8 +127,9 @@ def imperative(text: str) -> str | None:
     place = 1 if len(words) > 2 and words[0].lower().endswith("ly") else 0
     if len(words) < place + 2:
         return None
-    base = _base(words[place], following=words[place + 1])
-    if base is None:
+    listed = words[place].endswith(",") and words[place + 1].rstrip(",").lower() in VERBS
+    base = words[place].lower() if listed else _base(words[place], following=words[place + 1])
+    if base is None or base.rstrip(",") not in VERBS:
         return None
     rest = re.sub(r"(\b(?:and|or|then),? )([a-z]+s) ([a-z]+)", _second_verb, " ".join(words[place + 1 :]))
     return " ".join([word.lower() for word in words[:place]] + [base, rest])
@@ -170,11 +180,7 @@ def _base(word: str, following: str) -> str | None:
     if begins_object:
         return base
     if following.lower() in _PREPOSITIONS:
-        return (
-            base
-            if base in WITH_PREPOSITION and following in {"for", "through", "on", "over", "about", "from"}
-            else None
-        )
+        return base if base in WITH_PREPOSITION and following in _BELONGING else None
     if base in NOUNS_TOO and lower == base:
         only_verb = following.endswith("s") and following not in _SAID_OF_LISTS if base == "list" else base == "return"
         return base if only_verb else None
@@ -225,9 +231,12 @@ def _is_thing(text: str) -> bool:
 def _has_verb(words: list[str]) -> bool:
     """Whether a verb in the third person stands among the words: "RoBERTa builds on BERT"."""
     return any(
-        (base := _third_person(word)) is not None
-        and (base not in NOUNS_TOO or base == "return")
-        and (following in _OBJECT or following == "on" or base in {"return", "provide"})
+        word in _SAID
+        or (
+            (base := _third_person(word)) is not None
+            and (base not in NOUNS_TOO or base == "return")
+            and (following in _OBJECT or following == "on" or base in {"return", "provide"})
+        )
         for word, following in itertools.pairwise(words)
         if word.islower()
     )

@@ -23,14 +23,17 @@ _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 _POINTER = re.compile(
     r"\s*\((?:see|cf\.?|e\.g\.,? see|experimental|beta|alpha|optional|deprecated)\b[^()]*\)", re.IGNORECASE
 )
-_CODE = re.compile(r"[={}\\|<>_~^@$#]|::|->|\.\.\.|>>>|\w\(|\w\[|https?:|www\.|&\w+;|\*\*|\[\]|\w/\w+/\w|`|:\w+:|�")
+_CODE = re.compile(
+    r"[={}\\|<>_~^@$#]|::|->|\.\.\.|>>>|\w\(|\w\[|https?:|www\.|&\w+;|\*\*|\[\]|\w/\w+/\w|\['|`|:\w+:|�|"
+    r"[a-z]{3}\. [a-z]|\w\. (?:The|It|This) "
+)
 _REMARK = re.compile(
     r"\b(?:prerequisites?|scopes?|rate limits?|deprecat\w+|licen[cs]e[ds]?|copyright|see also|for (?:more|further) "
     r"(?:information|details)|more information|for details|refer to|click|documentation|user guide|read more|todo|"
     r"as of version|since version|new in version|version added|not (?:yet )?(?:implemented|supported)|internal use|"
     r"above|below|following|previous(?:ly)?|examples?|same as|parent class|subclass\w*|overrid\w+|"
     r"this (?:method|function|parameter|argument|option|class) (?:is|should|must|has)|backwards?[ -]compatib\w+|"
-    r"base class|abstract|wrapper|decorated|must|self|docstring)\b",
+    r"make sure|ensure that|base class|abstract|wrapper|decorated|must|self|docstring)\b",
     re.IGNORECASE,
 )
 

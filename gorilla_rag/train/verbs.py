@@ -5,7 +5,7 @@ VERBS = frozenset(
     abort accept accumulate acquire activate adapt add adjust aggregate align allocate allow analyse analyze
     annotate answer append apply approve archive arrange ask assemble assert assess assign attach augment
     authenticate authorize average balance begin bind blend block blur book bound broadcast browse build
-    calculate calibrate cancel capture cast categorize change check choose classify clean clear clip clone close
+    calculate calibrate cancel capture cast categorize change chat check choose classify clean clear clip clone close
     cluster collect colorize combine compare compile complete compose compress compute concatenate conduct
     configure confirm connect construct control convert convolve copy correct count craft crawl create crop
     customize cut deactivate deal deblur decode decompose decompress decrypt define delete deliver denoise
@@ -47,6 +47,6 @@ NOUNS_TOO = frozenset(
 # With the prepositions that belong to them: "wait for", "search through".
 WITH_PREPOSITION = frozenset(
     """
-    ask draw integrate iterate listen look read respond sample search subscribe wait write connect
+    ask chat draw integrate iterate listen look read respond sample search subscribe wait write connect
     """.split()
 )
