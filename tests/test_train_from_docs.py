@@ -50,6 +50,7 @@ def tools(folder: Path) -> list[ApiDoc]:
     [
         ("Compute the mean of the values.", "compute the mean of the values"),
         ("Returns the mean and writes it to a file.", "return the mean and write it to a file"),
+        ("Applies a function that takes and returns a row", "apply a function that takes and returns a row"),
         ("Randomly selects rows of a table.", "randomly select rows of a table"),
         ("Lists your API keys.", "list my API keys"),
         ("Search, sort and print the rows", "search, sort and print the rows"),
@@ -94,6 +95,7 @@ def test_a_noun_phrase_becomes_a_thing_and_names_keep_their_capitals(sentence: s
         "RoBERTa builds on the masking of BERT.",
         "CPU CUDA HIP XLA",
         "The best thing for you",
+        "This is a very specific type, so others will fail",
     ],
 )
 def test_a_remark_is_no_request(sentence: str) -> None:

@@ -20,7 +20,8 @@ _OBJECT = frozenset(
     """
     a an the all any each every some this these that those its my your their our one two multiple several many
     whether if how what which where when existing specific given new current available and or to into from up down out
-    as whole both data text it them only
+    as whole both data text it them only arrays tensors integers numbers values elements items rows columns strings files
+    images words records
     """.split()
 )
 _SAID = frozenset(
@@ -110,7 +111,8 @@ def request(sentence: str, *, actions_only: bool = False) -> Request | None:
         return None
     if found:
         return Request(_TAIL.sub("", found), "action")
-    if said := _IS.match(text):
+    said = _IS.match(text)
+    if said and not _FINITE.search(_RELATIVE.split(said[1])[0]):
         return Request(said[1], "thing")
     if actions_only:
         return None
@@ -195,6 +197,7 @@ def _third_person(word: str) -> str | None:
 def _second_verb(found: re.Match[str]) -> str:
     base = _third_person(found[2])
     surely = base is not None and (base not in NOUNS_TOO or found[3] in _OBJECT)
+    surely = surely and not _RELATIVE.search(found.string[: found.start()])
     return f"{found[1]}{base if surely else found[2]} {found[3]}"
 
 

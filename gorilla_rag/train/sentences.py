@@ -23,6 +23,8 @@ _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 _POINTER = re.compile(
     r"\s*\((?:see|cf\.?|e\.g\.,? see|experimental|beta|alpha|optional|deprecated)\b[^()]*\)", re.IGNORECASE
 )
+# "Partition (split) each element".
+_OTHER_WORD = re.compile(r"(?<=[a-z]) \((?:or )?[a-z]+\)(?= [a-z])")
 _CODE = re.compile(
     r"[={}\\|<>_~^@$#]|::|->|\.\.\.|>>>|\w\(|\w\[|https?:|www\.|&\w+;|\*\*|\[\]|\w/\w+/\w|\['|`|:\w+:|�|"
     r"[a-z]{3}\. [a-z]|\w\. (?:The|It|This) "
@@ -59,7 +61,7 @@ def cleaned(text: str) -> str:
         text = html.unescape(text)
     if "<" in text:
         text = _TAG.sub(" ", text)
-    return plain(_POINTER.sub("", plain_text(text)))
+    return plain(_OTHER_WORD.sub("", _POINTER.sub("", plain_text(text))))
 
 
 def says_something(text: str, *, fewest: int = FEWEST_WORDS) -> bool:

@@ -12,7 +12,7 @@ VERBS = frozenset(
     deploy deposit derive describe deserialize design destroy detach detect determine diagnose differentiate
     disable disconnect discover display distribute divide download draw drop dump duplicate edit eliminate embed
     enable encode encrypt enhance enroll ensure enumerate erase establish estimate evaluate examine exchange
-    execute expand explore export extend extract factor fetch fill filter find fit flatten flip flush forecast
+    execute expand explore export extend extract factor fetch fill filter find finish fit flatten flip flush forecast
     format freeze fuse gather generate get give grant group handle hash hide highlight hire host identify
     implement import improve increase index infer initialise initialize initiate insert inspect install
     integrate interpolate interpret invert invite invoke iterate join keep label launch learn limit list listen
