@@ -20,8 +20,8 @@ _OBJECT = frozenset(
     """
     a an the all any each every some this these that those its my your their our one two multiple several many
     whether if how what which where when existing specific given new current available and or to into from up down out
-    as whole both data text it them only arrays tensors integers numbers values elements items rows columns strings files
-    images words records
+    as whole both data text it them only arrays tensors integers numbers values elements items rows columns strings
+    files images words records
     """.split()
 )
 _SAID = frozenset(
@@ -262,7 +262,7 @@ _REMARKS = (
     not optional default by on at with given warning todo my we please use using called defined unlike after before
     while wrapper abstract helper self placeholder overloaded convenience backward backwards backwards-compatibility
     must only also however because since once can does do is are there subclass exception raised raises raise attempt
-    attempts work works try tries implements implement represents represent meet type
+    attempts work works try tries implements implement represents represent meet type return returns
     """.split()
     ),
 )
