@@ -177,3 +177,9 @@ class DeviceMissing(GorillaError):
     """A torch device that this machine doesn't have."""
 
     exit_code = 19
+
+
+class TrainingDiverged(GorillaError):
+    """A training whose loss isn't a number any more."""
+
+    exit_code = 22

@@ -14,11 +14,12 @@ from typing import Any
 
 from gorilla_rag.apidoc import ApiDoc
 
-TEXT_VERSION = 1
+TEXT_VERSION = 2
 _WORD = re.compile(r"[^\W_]+(?:_[^\W_]+)*")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+")
 QUERY_LIMIT = 4000
-_ENCODED_DESCRIPTION = 1200
+_ENCODED_DESCRIPTION = 800
+_ENCODED_ARGUMENTS = 400
 # Lucene's English stop words, left out of documents and questions.
 STOP_WORDS = frozenset(
     """
@@ -30,8 +31,18 @@ _EMPTY = {"", "n/a", "none", "null", "{}", "[]", "not provided", "not specified"
 
 
 def encoder_text(doc: ApiDoc) -> str:
-    """What the encoder reads of a document: what it is for, its name, what it does."""
-    parts = [doc.domain, doc.functionality, doc.api_name, plain(doc.description)[:_ENCODED_DESCRIPTION]]
+    """What the encoder reads of a document: what it is for, its name, what it does, what it is given.
+
+    The arguments are there because they help on every corpus that has them (docs/results/retriever.md).
+    """
+    description, arguments = plain(doc.description), _arguments_text(doc.api_arguments)
+    parts = [
+        doc.domain,
+        doc.functionality,
+        doc.api_name,
+        description[:_ENCODED_DESCRIPTION],
+        arguments[:_ENCODED_ARGUMENTS],
+    ]
     return ". ".join(part.strip().rstrip(".") for part in parts if not is_empty(part))
 
 
@@ -91,6 +102,19 @@ def explain_value(value: Any) -> str:
 def plain(text: str) -> str:
     """Text on one line, without control characters and runs of white space."""
     return re.sub(r"[\s\x00-\x1f\x7f]+", " ", text).strip()
+
+
+def _arguments_text(arguments: Any) -> str:
+    """Documented arguments as a line of text, their names in words."""
+    if not isinstance(arguments, dict):
+        return explain_value(arguments)
+    named = ((" ".join(_spelled(name)), explain_value(value)) for name, value in arguments.items())
+    return "; ".join(f"{name}: {value}" if value else name for name, value in named)
+
+
+def _spelled(name: str) -> list[str]:
+    """An identifier's words in lower case."""
+    return [part for word in surface_words(name) for part in (word_parts(word)[1:] or word_parts(word))]
 
 
 def is_empty(value: Any) -> bool:

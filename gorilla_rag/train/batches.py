@@ -1,0 +1,61 @@
+"""Batches for training with in-batch negatives: no row's right document stands in another row of its batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from sentence_transformers.base.sampler import DefaultBatchSampler
+
+# A batch smaller than this teaches little and is left out, unless it is the only one.
+FEWEST = 8
+
+
+class ApartBatches(DefaultBatchSampler):  # type: ignore[misc]
+    """Shuffled batches in which no two rows share a right document.
+
+    Sharing one would punish the model for finding it. Rows that don't fit into a batch go into a later one.
+
+    Args:
+        dataset: its description names its corpus.
+        relevant: of each corpus, each row's right documents.
+        options: as sentence-transformers gives them.
+    """
+
+    def __init__(self, dataset: Any, *, relevant: Mapping[str, Sequence[frozenset[str]]], **options: Any) -> None:
+        super().__init__(dataset, **options)
+        self._relevant = relevant[dataset.info.description]
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """Batches of row numbers; another order each epoch, the same for the same seed."""
+        generator = torch.Generator().manual_seed(self.seed + self.epoch)
+        yield from self._batches(torch.randperm(len(self._relevant), generator=generator).tolist())
+
+    def __len__(self) -> int:
+        """How many batches an epoch has; that of the first one, others may differ by one."""
+        return sum(1 for _ in self._batches(range(len(self._relevant))))
+
+    def _batches(self, rows: Sequence[int]) -> Iterator[list[int]]:
+        left, first = list(rows), True
+        while left:
+            batch, left = self._apart(left)
+            if len(batch) < FEWEST and not first:
+                return
+            yield batch
+            first = False
+
+    def _apart(self, rows: Sequence[int]) -> tuple[list[int], list[int]]:
+        """The first rows that go together, up to a whole batch; and the others, in their order."""
+        batch: list[int] = []
+        others: list[int] = []
+        taken: set[str] = set()
+        for place, row in enumerate(rows):
+            if len(batch) == self.batch_size:
+                return batch, [*others, *rows[place:]]
+            if taken & self._relevant[row]:
+                others.append(row)
+            else:
+                batch.append(row)
+                taken |= self._relevant[row]
+        return batch, others

@@ -1,0 +1,56 @@
+"""`Settings` of a retriever's training: one frozen table of numbers. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gorilla_rag.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a retriever is trained; what each default was chosen over is in docs/results/retriever.md.
+
+    Attributes:
+        epochs: passes over the pairs.
+        batch: pairs in a batch; each one's documents are negatives for the others.
+        learning_rate: the highest; reached after a tenth of the steps, then falling to zero linearly.
+        scale: what cosines are multiplied by before the softmax, the inverse of the temperature.
+        negatives: hard negatives of each pair, beside those of its batch.
+        longest: tokens of a text that are read in training; the trained model reads as many as its base.
+        kept: share of what was learnt that is added to the base. Less than all of it keeps more of what the base knows
+            of other texts (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022, arXiv 2109.01903).
+        checks: how often in an epoch the held-out corpora are looked at and a checkpoint is written.
+        patience: checks without gain on them after which training stops.
+        seed: of the order, of what is drawn and of dropout.
+        device: a torch device; the processor by default.
+
+    Raises:
+        UsageError: a number that can't be.
+    """
+
+    epochs: float = 1.0
+    batch: int = 64
+    learning_rate: float = 5e-5
+    scale: float = 20.0
+    negatives: int = 1
+    longest: int = 64
+    kept: float = 1.0
+    checks: int = 2
+    patience: int = 2
+    seed: int = 0
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses numbers that can't be."""
+        above_zero = ("epochs", "learning_rate", "scale", "longest", "checks", "patience")
+        wrong = [name for name in above_zero if not getattr(self, name) > 0]
+        wrong += ["batch"] if self.batch < 2 else []
+        wrong += ["negatives"] if self.negatives < 0 else []
+        wrong += ["kept"] if not 0 < self.kept <= 1 else []
+        if wrong:
+            given = ", ".join(f"{name}={getattr(self, name)}" for name in wrong)
+            raise UsageError(
+                f"training with {given}",
+                hint="batch is two or more, negatives zero or more, kept in (0, 1], the others above zero",
+            )
