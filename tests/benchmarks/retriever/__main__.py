@@ -1,0 +1,71 @@
+"""`python -m tests.benchmarks.retriever train|left-out|measure|report --data FOLDER --work FOLDER [--name NAME]`.
+
+`train` trains the encoder that ships; `left-out` trains one without each corpus and measures it on that corpus;
+`measure` measures an encoder on everything; `report` writes the tables. What was done before isn't done again, so a
+run that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from gorilla_rag.encoders import Encoder
+from gorilla_rag.encoders.load import SentenceTransformersEncoder, load_encoder
+from tests.benchmarks.retriever import data, report, training
+from tests.benchmarks.retriever.measuring import measure
+
+_begun = time.perf_counter()
+
+
+def tell(text: str) -> None:
+    """A line with the time since the start, on stderr."""
+    sys.stderr.write(f"[{time.perf_counter() - _begun:6.0f} s] {text}\n")
+
+
+def main(arguments: list[str]) -> None:
+    """Does one of the verbs."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.retriever", description=__doc__)
+    parser.add_argument("verb", choices=["train", "left-out", "measure", "report"])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True, help="what is kept between runs")
+    parser.add_argument("--encoder", default=training.BASE, help="for measure: a name or a folder")
+    parser.add_argument("--label", default="", help="for measure: what its row is called")
+    parser.add_argument("--name", action="append", default=[], help="sets or left-out corpora; all by default")
+    parser.add_argument("--out", type=Path, help="for report: a Markdown file")
+    given = parser.parse_args(arguments)
+    if given.verb == "train":
+        training.train(given.data, given.work / "shipped", given.work, tell=tell)
+    elif given.verb == "left-out":
+        left_out(given.data, given.work, given.name or list(data.LEFT_OUT))
+    elif given.verb == "measure":
+        encoder = load_encoder(given.encoder)
+        for name in given.name or data.MEASURED:
+            _measured(data.measured(name, given.data), encoder, given.label or encoder.id, given.work)
+    else:
+        text = report.written(given.data, given.work)
+        (given.out.write_text(text, encoding="utf-8") if given.out else sys.stdout.write(text))
+
+
+def left_out(folder: Path, work: Path, names: list[str]) -> None:
+    """Trains without each corpus, and measures stock and trained on it."""
+    stock = load_encoder(training.BASE)
+    for name in names:
+        tell(f"without {name}")
+        model = training.train(folder, work / f"without-{name}", work, without=name, tell=tell)
+        asked = data.LEFT_OUT[name](folder)
+        _measured(asked, stock, "stock", work)
+        tuned = SentenceTransformersEncoder(model, name=f"without-{name}", dtype="bfloat16")
+        _measured(asked, tuned, f"without-{name}", work)
+
+
+def _measured(asked: data.Asked, encoder: Encoder, label: str, work: Path) -> None:
+    for mode, scores in measure(asked, encoder, label, work).items():
+        found = {metric: scores.estimate(metric).value for metric in scores.values}
+        tell(f"{label} {asked.name} {mode}: " + ", ".join(f"{metric} {value:.3f}" for metric, value in found.items()))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
