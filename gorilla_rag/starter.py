@@ -28,7 +28,8 @@ def documents() -> tuple[ApiDoc, ...]:
 
 def folder() -> Path:
     """Where the starter index belongs: by what it is made of, so that a new version builds its own."""
-    made_of = hashlib.sha256(f"{manifest.FORMAT} {TEXT_VERSION}".encode())
+    encoder = registry.spec(registry.ENCODER)
+    made_of = hashlib.sha256(f"{manifest.FORMAT} {TEXT_VERSION} {encoder.sha256[encoder.weights]}".encode())
     for path in sorted(corpus().glob("*.jsonl")):
         made_of.update(path.read_bytes())
     return registry.home() / "indexes" / f"starter-{made_of.hexdigest()[:12]}"
