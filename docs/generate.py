@@ -21,6 +21,7 @@ VERBS = (
     ("check",),
     ("eval",),
     ("eval", "compare"),
+    ("train", "retriever"),
     ("bench",),
     *(("models", verb) for verb in ("list", "pull", "path", "remove")),
 )

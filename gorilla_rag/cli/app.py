@@ -7,7 +7,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from gorilla_rag.cli import ask, bench, check, evaluate, index, models, search
+from gorilla_rag.cli import ask, bench, check, evaluate, index, models, search, train
 from gorilla_rag.errors import GorillaError
 
 INTERRUPTED = 130
@@ -27,6 +27,7 @@ app.command("bench")(bench.bench)
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(index.app, name="index")
 app.add_typer(models.app, name="models")
+app.add_typer(train.app, name="train")
 
 
 def run() -> int:

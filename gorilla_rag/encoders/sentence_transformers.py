@@ -58,12 +58,7 @@ class TorchEncoder:
         self.id, self.source, self.sha256 = name, name, sha256
         self._device = devices.find(device)
         self.model = open_model(folder, device, dtype)
-        named = self.model.prompts
-        self.prompts: dict[Kind, str] = {
-            "query": named.get("query") or "",
-            # Saved models have an empty `document` beside the name that their makers used.
-            "document": next((named[name] for name in ("document", "passage", "corpus") if named.get(name)), ""),
-        }
+        self.prompts = prompts_of(self.model)
 
     @cached_property
     def dimension(self) -> int:
@@ -114,6 +109,16 @@ class TorchEncoder:
     @property
     def _batch(self) -> int:
         return BATCH_TOKENS * (1 if self._device.type == "cpu" else _ACCELERATED)
+
+
+def prompts_of(model: SentenceTransformer) -> dict[Kind, str]:
+    """What a model reads questions and documents behind; empty where it has no prompt."""
+    named = model.prompts
+    return {
+        "query": named.get("query") or "",
+        # Saved models have an empty `document` beside the name that their makers used.
+        "document": next((named[name] for name in ("document", "passage", "corpus") if named.get(name)), ""),
+    }
 
 
 def open_model(folder: Path, device: str, dtype: DType) -> SentenceTransformer:

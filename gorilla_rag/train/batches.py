@@ -26,15 +26,23 @@ class ApartBatches(DefaultBatchSampler):  # type: ignore[misc]
     def __init__(self, dataset: Any, *, relevant: Mapping[str, Sequence[frozenset[str]]], **options: Any) -> None:
         super().__init__(dataset, **options)
         self._relevant = relevant[dataset.info.description]
+        self._known: tuple[int, list[list[int]]] | None = None
 
     def __iter__(self) -> Iterator[list[int]]:
         """Batches of row numbers; another order each epoch, the same for the same seed."""
-        generator = torch.Generator().manual_seed(self.seed + self.epoch)
-        yield from self._batches(torch.randperm(len(self._relevant), generator=generator).tolist())
+        yield from self._made
 
     def __len__(self) -> int:
-        """How many batches an epoch has; that of the first one, others may differ by one."""
-        return sum(1 for _ in self._batches(range(len(self._relevant))))
+        """How many batches this epoch has; another may have one more or less."""
+        return len(self._made)
+
+    @property
+    def _made(self) -> list[list[int]]:
+        if self._known is None or self._known[0] != self.epoch:
+            generator = torch.Generator().manual_seed(self.seed + self.epoch)
+            order = torch.randperm(len(self._relevant), generator=generator).tolist()
+            self._known = self.epoch, list(self._batches(order))
+        return self._known[1]
 
     def _batches(self, rows: Sequence[int]) -> Iterator[list[int]]:
         left, first = list(rows), True

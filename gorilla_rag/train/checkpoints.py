@@ -2,27 +2,64 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors import SafetensorError
 from transformers import TrainerCallback
 
-from gorilla_rag.files import write_text
+from gorilla_rag.errors import TrainingDiverged
+from gorilla_rag.files import storage_errors, write_text
 
 FOLDER = "checkpoints"
 _MARK = "whole.json"
+# How safetensors names the system's error, and what torch says when not all of a file could be written.
+_NUMBER = re.compile(r"os error (\d+)")
+_ZIP_CUT = ("unexpected pos", "file write failed")
+LOWER = "lower the learning rate; the last good weights were kept"
 
 
 class Marked(TrainerCallback):  # type: ignore[misc]
-    """Marks each checkpoint when it has been written, with the size of each file."""
+    """Marks each checkpoint of finite weights when it has been written, with the size of each file."""
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """After a checkpoint."""
+        """After a checkpoint.
+
+        Raises:
+            TrainingDiverged: a weight isn't finite; the checkpoint gets no mark.
+        """
+        if not all(torch.isfinite(weights).all() for weights in kwargs["model"].parameters()):
+            raise TrainingDiverged(
+                f"a weight isn't a number any more after step {state.global_step} of {state.max_steps}", hint=LOWER
+            )
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         write_text(folder / _MARK, json.dumps(_sizes(folder)))
+
+
+@contextmanager
+def disk_errors(out: Path) -> Iterator[None]:
+    """Turns a full disk into `StorageFull`, also where those who write checkpoints call it something else.
+
+    Raises:
+        StorageFull: the disk (or the quota, or the file-size limit) took no more.
+    """
+    with storage_errors(out):
+        try:
+            yield
+        except SafetensorError as error:
+            number = _NUMBER.search(str(error))
+            raise OSError(int(number[1]), str(error)) if number else error from error
+        except RuntimeError as error:
+            if not any(sign in str(error) for sign in _ZIP_CUT):
+                raise
+            raise OSError(errno.ENOSPC, str(error)) from error
 
 
 def last(out: Path) -> Path | None:
@@ -31,9 +68,9 @@ def last(out: Path) -> Path | None:
     return next((folder for folder in reversed(found) if _is_whole(folder)), None)
 
 
-def digest(columns: Mapping[str, Sequence[str]]) -> str:
-    """SHA-256 of rows of texts."""
-    return hashlib.sha256(json.dumps(columns, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
+def digest(content: Any) -> str:
+    """SHA-256 of JSON."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _is_whole(folder: Path) -> bool:

@@ -12,6 +12,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.evaluation import BaseEvaluator
 
 from gorilla_rag.text import encoder_text, query_text
+from gorilla_rag.train import checkpoints
 from gorilla_rag.train.corpus import Corpus
 
 SCORE = "held_out_ndcg@10"
@@ -35,6 +36,12 @@ class HeldOut(BaseEvaluator):  # type: ignore[misc]
         super().__init__()
         self.primary_metric, self.greater_is_better = SCORE, True
         self._samples = {corpus.name: _sample(corpus, questions, documents) for corpus in corpora}
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what it asks and over which documents."""
+        asked = {name: (texts, list(map(sorted, right)), docs) for name, (texts, right, docs) in self._samples.items()}
+        return checkpoints.digest(asked)
 
     def __call__(
         self, model: Any, output_path: str | None = None, epoch: int = -1, steps: int = -1

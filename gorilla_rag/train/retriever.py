@@ -7,7 +7,6 @@ imports torch and sentence-transformers, which takes seconds.
 from __future__ import annotations
 
 import json
-import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,20 +15,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gorilla_rag import devices
-from gorilla_rag.encoders import folder as model_folder
-from gorilla_rag.encoders.bf16 import has_fast_bf16
-from gorilla_rag.encoders.sentence_transformers import open_model
 from gorilla_rag.errors import ExtraMissing, TrainingDiverged, UsageError
-from gorilla_rag.files import storage_errors, write_text
-from gorilla_rag.text import TEXT_VERSION
-from gorilla_rag.train import checkpoints
-from gorilla_rag.train.batches import ApartBatches
-from gorilla_rag.train.held_out import SCORE, HeldOut
-from gorilla_rag.train.rows import Rows
-from gorilla_rag.train.settings import Settings
 
 try:
+    import accelerate  # noqa: F401
     import torch
     from datasets import Dataset, DatasetDict, disable_progress_bars
     from sentence_transformers import (
@@ -37,17 +26,32 @@ try:
         SentenceTransformerTrainer,
         SentenceTransformerTrainingArguments,
     )
+    from sentence_transformers.base.modules import Transformer
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
-    from transformers import EarlyStoppingCallback, TrainerCallback
+    from torch.utils.tensorboard import SummaryWriter
+    from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
+    from transformers.integrations import TensorBoardCallback
 except ImportError as error:
     raise ExtraMissing(
         f"{error.name} is not installed", hint="install the extra: pip install 'gorilla-rag[train]'"
     ) from error
 
-MODEL, RECORD = "model", "training.json"
+from gorilla_rag import devices
+from gorilla_rag.encoders import folder as model_folder
+from gorilla_rag.encoders.bf16 import has_fast_bf16
+from gorilla_rag.encoders.sentence_transformers import open_model, prompts_of
+from gorilla_rag.files import write_text
+from gorilla_rag.text import TEXT_VERSION
+from gorilla_rag.train import checkpoints
+from gorilla_rag.train.batches import ApartBatches
+from gorilla_rag.train.held_out import SCORE, HeldOut
+from gorilla_rag.train.rows import Rows
+from gorilla_rag.train.settings import Settings
+
+MODEL, RECORD, LOGS = "model", "training.json", "logs"
+_DONE = "done"
 Progress = Callable[[str, int, int], None]
 """Told the step's name, and how much of how much is done."""
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +93,15 @@ def train(
     Args:
         rows: of each corpus.
         base: a sentence-transformers model's folder.
-        out: a folder of its own; checkpoints and TensorBoard's logs go there too.
+        out: a folder of its own; checkpoints and TensorBoard's logs (`logs`) go there too.
         held_out: corpora that decide when to stop and which checkpoint is the best.
         settings: the defaults if not given.
-        resume: go on from the last checkpoint in `out`.
+        resume: go on from the last checkpoint in `out`; of a training that is done, only what came of it is given.
         progress: told how many of how many steps are done.
 
     Raises:
-        UsageError: no rows; `out` holds another training; nothing to resume, or with other settings or rows.
+        UsageError: no rows; a base without word embeddings to leave as they are; `out` holds another training; nothing
+            to resume, or with other settings, rows or held-out corpora.
         ModelMissing, ModelCorrupt: `base` isn't a model that can be loaded.
         TrainingDiverged: the loss isn't a number any more; `out / "model"` has the last good checkpoint, if any.
         StorageFull: the disk is full; the last whole checkpoint stays and can be resumed.
@@ -106,58 +111,87 @@ def train(
     if not any(len(one.relevant) for one in rows):
         raise UsageError("there is nothing to train on", hint="give questions, or documents to make some from")
     model_folder.check(base)
-    start = _prepared(out, _record(rows, base, settings), resume=resume)
+    start, done = _prepared(out, _record(rows, base, settings, held_out), resume=resume)
+    if done:
+        return done
     model = open_model(base, str(devices.find(settings.device or "cpu")), "float32")
     frozen(model)
     before = held_out.by_corpus(model) if held_out else {}
-    with storage_errors(out):
+    with checkpoints.disk_errors(out):
         trainer = _trainer(model, rows, out, held_out, settings, progress)
         try:
-            done = trainer.train(resume_from_checkpoint=str(start) if start else None)
+            ran = trainer.train(resume_from_checkpoint=str(start) if start else None)
         except TrainingDiverged:
             _keep_last_good(out, base, settings)
             raise
         after = _finished(trainer.model, out, base, settings, held_out)
-    shutil.rmtree(out / checkpoints.FOLDER, ignore_errors=True)
-    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    return Trained(
-        out / MODEL, done.global_step, done.metrics["train_runtime"], before, after, tuple(round(x, 4) for x in losses)
-    )
+    losses = tuple(round(entry["loss"], 4) for entry in trainer.state.log_history if "loss" in entry)
+    made = Trained(out / MODEL, ran.global_step, ran.metrics["train_runtime"], before, after, losses)
+    _closed(out, made)
+    return made
 
 
 def frozen(model: SentenceTransformer) -> None:
-    """Takes the word embeddings out of what is trained."""
+    """Takes the word embeddings out of what is trained.
+
+    Raises:
+        UsageError: the model's first module is no transformer.
+    """
+    if not isinstance(model[0], Transformer):
+        raise UsageError(
+            f"a model that begins with {type(model[0]).__name__} can't be trained here",
+            hint="name a base that is a transformer with pooling, such as minilm-l6",
+        )
     model[0].auto_model.get_input_embeddings().weight.requires_grad_(False)
 
 
-def _record(rows: Sequence[Rows], base: Path, settings: Settings) -> dict[str, Any]:
+def check_out(out: Path, *, resume: bool) -> None:
+    """Refuses a folder that a training can't begin, or be resumed, in.
+
+    Raises:
+        UsageError: it isn't empty, or there is nothing to resume.
+    """
+    if not resume and out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise UsageError(f"{out} isn't empty", hint="name another folder, or go on with what is there: --resume")
+    if resume and not (out / RECORD).is_file():
+        raise UsageError(f"there is no training to resume in {out}", hint="leave --resume out to begin one")
+
+
+def _record(rows: Sequence[Rows], base: Path, settings: Settings, held_out: HeldOut | None) -> dict[str, Any]:
     """What a training is identified by: a resumed one has to be the same."""
     return {
         "base": model_folder.identity(base),
         "text": TEXT_VERSION,
         "settings": asdict(settings),
-        "rows": {one.name: checkpoints.digest(one.columns) for one in rows},
+        "rows": {one.name: checkpoints.digest([one.columns, *map(sorted, one.relevant)]) for one in rows},
+        "held-out corpora": held_out.digest if held_out else "",
         "versions": {name: version(name) for name in ("sentence-transformers", "transformers", "torch")},
     }
 
 
-def _prepared(out: Path, record: dict[str, Any], *, resume: bool) -> Path | None:
-    """The checkpoint to go on from, `None` for a start; `out` has the record then."""
+def _prepared(out: Path, record: dict[str, Any], *, resume: bool) -> tuple[Path | None, Trained | None]:
+    """The checkpoint to go on from, if any, and what came of a training that is done; `out` has the record then."""
+    check_out(out, resume=resume)
     file = out / RECORD
     if not resume:
-        if out.is_dir() and any(out.iterdir()):
-            raise UsageError(f"{out} isn't empty", hint="name another folder, or go on with what is there: --resume")
         write_text(file, json.dumps(record, indent=1))
-        return None
-    if not file.is_file():
-        raise UsageError(f"there is no training to resume in {out}", hint="leave --resume out to begin one")
+        return None, None
     stands = json.loads(file.read_text(encoding="utf-8"))
     if differs := [name for name in record if stands.get(name) != record[name]]:
         raise UsageError(
             f"the training in {out} was begun with another {', '.join(differs)}",
             hint="give what it was begun with, or name another folder",
         )
-    return checkpoints.last(out)
+    done = stands.get(_DONE) if (out / MODEL).is_dir() else None
+    return checkpoints.last(out), Trained(out / MODEL, **done | {"losses": tuple(done["losses"])}) if done else None
+
+
+def _closed(out: Path, made: Trained) -> None:
+    """Records what came of a training; its checkpoints aren't needed any more."""
+    said = json.loads((out / RECORD).read_text(encoding="utf-8"))
+    found = {name: value for name, value in asdict(made).items() if name != "model"}
+    write_text(out / RECORD, json.dumps(said | {_DONE: found}, indent=1))
+    shutil.rmtree(out / checkpoints.FOLDER, ignore_errors=True)
 
 
 def _trainer(
@@ -174,10 +208,7 @@ def _trainer(
     sets = DatasetDict({one.name: _dataset(one) for one in rows if one.relevant})
     per_epoch = sum(len(sampler(each, batch_size=settings.batch, drop_last=False)) for each in sets.values())
     every = max(1, per_epoch // settings.checks)
-    callbacks: list[TrainerCallback] = [_Told(progress), checkpoints.Marked()]
-    if held_out:
-        callbacks.append(EarlyStoppingCallback(early_stopping_patience=settings.patience))
-    on_cuda = (settings.device or "cpu").startswith("cuda")
+    on_cuda = model.device.type == "cuda"
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(out / checkpoints.FOLDER),
         num_train_epochs=settings.epochs,
@@ -186,7 +217,7 @@ def _trainer(
         warmup_steps=max(1, int(0.1 * per_epoch * settings.epochs)),
         weight_decay=0.01,
         bf16=torch.cuda.is_bf16_supported() if on_cuda else has_fast_bf16(),
-        use_cpu=not on_cuda,
+        use_cpu=model.device.type == "cpu",
         batch_sampler=sampler,
         eval_strategy="steps" if held_out else "no",
         eval_steps=every,
@@ -197,19 +228,38 @@ def _trainer(
         greater_is_better=True if held_out else None,
         logging_steps=max(1, int(per_epoch * settings.epochs) // 10),
         logging_nan_inf_filter=False,
-        report_to=["tensorboard"],
+        report_to=[],
         disable_tqdm=True,
         seed=settings.seed,
+        restore_callback_states_from_checkpoint=True,
+        prompts=_prompts(model, sets),
         dataloader_pin_memory=on_cuda,
     )
-    return _Trainer(
+    made = _Trainer(
         model=model,
         args=arguments,
         train_dataset=sets,
         loss=MultipleNegativesRankingLoss(model, scale=settings.scale),
         evaluator=held_out,
-        callbacks=callbacks,
+        callbacks=_callbacks(out, held_out, settings, progress),
     )
+    made.remove_callback(PrinterCallback)
+    return made
+
+
+def _callbacks(
+    out: Path, held_out: HeldOut | None, settings: Settings, progress: Progress | None
+) -> list[TrainerCallback]:
+    board = TensorBoardCallback(SummaryWriter(str(out / LOGS), flush_secs=10))
+    made: list[TrainerCallback] = [_Told(progress), checkpoints.Marked(), board]
+    return [*made, EarlyStoppingCallback(early_stopping_patience=settings.patience)] if held_out else made
+
+
+def _prompts(model: SentenceTransformer, sets: Mapping[str, Dataset]) -> dict[str, str] | None:
+    """What the base reads questions and documents behind, by column; `None` where it has no prompts."""
+    question, document = prompts_of(model)["query"], prompts_of(model)["document"]
+    columns = dict.fromkeys(name for one in sets.values() for name in one.column_names)
+    return {name: question if name == "question" else document for name in columns} if question or document else None
 
 
 def _dataset(rows: Rows) -> Dataset:
@@ -219,7 +269,7 @@ def _dataset(rows: Rows) -> Dataset:
 
 
 class _Trainer(SentenceTransformerTrainer):  # type: ignore[misc]
-    """sentence-transformers' trainer, which stops at a loss that isn't a number and shows nothing by itself."""
+    """sentence-transformers' trainer, which stops at a loss that isn't a number and makes no model cards."""
 
     def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
         """The loss of a batch.
@@ -232,14 +282,19 @@ class _Trainer(SentenceTransformerTrainer):  # type: ignore[misc]
         if not torch.isfinite(loss).all():
             raise TrainingDiverged(
                 f"the loss is {loss.item()} at step {self.state.global_step + 1} of {self.state.max_steps}",
-                hint="lower the learning rate; the last good weights were kept",
+                hint=checkpoints.LOWER,
             )
         return found
 
-    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-        """Keeps what is logged in the state and in TensorBoard; library code doesn't print."""
-        _log.info("%s", logs)
-        super().log(logs, *args, **kwargs)
+    def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
+        """Gathers nothing for a model card: it would hold questions, and be made anew at each checkpoint."""
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:  # noqa: ARG002
+        self.model.save_pretrained(str(output_dir), create_model_card=False)
+
+    def _load_best_model(self) -> None:
+        """Without what the library does where that fails: it goes on with the last weights."""
+        self._load_from_checkpoint(self.state.best_model_checkpoint)
 
 
 class _Told(TrainerCallback):  # type: ignore[misc]

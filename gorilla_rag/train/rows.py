@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,17 +43,21 @@ def rows(corpus: Corpus, negatives: Sequence[Sequence[str]], *, count: int, seed
     rng = random.Random(seed)  # noqa: S311
     by_id = {doc.id: doc for doc in corpus.docs}
     everything = list(by_id)
-    count = min(count, len(everything) - max((len(pair.relevant) for pair in corpus.pairs), default=0))
+    of_call: dict[str, set[str]] = defaultdict(set)
+    for doc in corpus.docs:
+        of_call[doc.call_key].add(doc.id)
+    right = [set().union(*(of_call[by_id[one].call_key] for one in pair.relevant)) for pair in corpus.pairs]
+    count = min(count, len(by_id) - max(map(len, right), default=0))
     names = [f"negative_{number + 1}" for number in range(count)]
     columns: dict[str, list[str]] = {name: [] for name in ("question", "document", *names)}
     relevant: list[frozenset[str]] = []
-    for pair, mined in zip(corpus.pairs, negatives, strict=True):
-        for right in _positives(pair, rng):
-            wrong = _filled(mined, everything, pair, count, rng)
+    for pair, same, mined in zip(corpus.pairs, right, negatives, strict=True):
+        for one in _positives(pair, rng):
+            wrong = _filled(mined, everything, same, count, rng)
             columns["question"].append(query_text(pair.question))
-            columns["document"].append(positive_text(by_id[right], pair))
-            for name, one in zip(names, wrong, strict=True):
-                columns[name].append(encoder_text(by_id[one]))
+            columns["document"].append(positive_text(by_id[one], pair))
+            for name, other in zip(names, wrong, strict=True):
+                columns[name].append(encoder_text(by_id[other]))
             relevant.append(frozenset(pair.relevant))
     return Rows(corpus.name, columns, tuple(relevant))
 
@@ -61,10 +66,12 @@ def _positives(pair: Pair, rng: random.Random) -> Sequence[str]:
     return pair.relevant if len(pair.relevant) <= MOST_POSITIVES else rng.sample(pair.relevant, MOST_POSITIVES)
 
 
-def _filled(mined: Sequence[str], everything: Sequence[str], pair: Pair, count: int, rng: random.Random) -> list[str]:
-    """So many of the mined ones, drawn; and others where they don't suffice."""
+def _filled(
+    mined: Sequence[str], everything: Sequence[str], right: set[str], count: int, rng: random.Random
+) -> list[str]:
+    """So many of the mined ones, drawn; and others where they don't suffice, none of a right call."""
     chosen = rng.sample(mined, min(count, len(mined)))
-    taken = {*chosen, *pair.relevant}
+    taken = {*chosen, *right}
     while len(chosen) < count:
         one = rng.choice(everything)
         if one not in taken:
