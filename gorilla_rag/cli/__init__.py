@@ -5,7 +5,7 @@ Exit codes: 0 done; 1 an error without a code of its own; 2 wrong usage; 3 a sou
 model with the wrong hash; 10 a failed download; 11 a full disk; 12 the model failed; 13 an extra isn't installed;
 14 a file of questions, answers or figures can't be used; 15 a Python package isn't installed; 16 one can't be read;
 17 a model server failed; 18 an adapter or delta of another model; 19 no such device; 20 no answer (refused);
-21 a comparison below its bar; 22 a training diverged; 130 interrupted. `check` exits with 1 when it finds faults.
+21 a comparison below its bar; 22 a training that diverged; 130 interrupted. `check` exits with 1 when it finds faults.
 """
 
 from __future__ import annotations

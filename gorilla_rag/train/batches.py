@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from sentence_transformers.base.sampler import DefaultBatchSampler
 
-# A batch smaller than this teaches little and is left out, unless it is the only one.
+# A batch smaller than this, and than what was asked for, teaches little and is left out, unless it is the only one.
 FEWEST = 8
 
 
@@ -48,7 +48,7 @@ class ApartBatches(DefaultBatchSampler):  # type: ignore[misc]
         left, first = list(rows), True
         while left:
             batch, left = self._apart(left)
-            if len(batch) < FEWEST and not first:
+            if len(batch) < min(FEWEST, self.batch_size) and not first:
                 return
             yield batch
             first = False

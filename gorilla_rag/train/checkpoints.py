@@ -62,10 +62,15 @@ def disk_errors(out: Path) -> Iterator[None]:
             raise OSError(errno.ENOSPC, str(error)) from error
 
 
-def last(out: Path) -> Path | None:
-    """The latest whole checkpoint of a training; `None` where there is none."""
+def whole(out: Path) -> list[Path]:
+    """The whole checkpoints of a training, the latest first."""
     found = sorted(out.glob(f"{FOLDER}/checkpoint-*"), key=lambda folder: int(folder.name.rpartition("-")[2]))
-    return next((folder for folder in reversed(found) if _is_whole(folder)), None)
+    return [folder for folder in reversed(found) if _is_whole(folder)]
+
+
+def last(out: Path) -> Path | None:
+    """The latest whole checkpoint; `None` where there is none."""
+    return next(iter(whole(out)), None)
 
 
 def digest(content: Any) -> str:

@@ -50,6 +50,7 @@ from gorilla_rag.train.settings import Settings
 
 MODEL, RECORD, LOGS = "model", "training.json", "logs"
 _DONE = "done"
+_SAMPLE = "Convert text to speech."
 Progress = Callable[[str, int, int], None]
 """Told the step's name, and how much of how much is done."""
 
@@ -328,6 +329,9 @@ def _finished(
 
 
 def _keep_last_good(out: Path, base: Path, settings: Settings) -> None:
-    """Writes the last whole checkpoint as the model, if there is one."""
-    if found := checkpoints.last(out):
-        _finished(open_model(found, "cpu", "float32"), out, base, settings, None)
+    """Writes the last whole checkpoint that still makes vectors as the model, if there is one."""
+    for found in checkpoints.whole(out):
+        model = open_model(found, "cpu", "float32")
+        if torch.isfinite(model.encode([_SAMPLE], convert_to_tensor=True, show_progress_bar=False)).all():
+            _finished(model, out, base, settings, None)
+            return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from gorilla_rag.errors import UsageError
@@ -44,7 +45,7 @@ class Settings:
     def __post_init__(self) -> None:
         """Refuses numbers that can't be."""
         above_zero = ("epochs", "learning_rate", "scale", "longest", "checks", "patience")
-        wrong = [name for name in above_zero if not getattr(self, name) > 0]
+        wrong = [name for name in above_zero if not 0 < getattr(self, name) < math.inf]
         wrong += ["batch"] if self.batch < 2 else []
         wrong += ["negatives"] if self.negatives < 0 else []
         wrong += ["kept"] if not 0 < self.kept <= 1 else []
