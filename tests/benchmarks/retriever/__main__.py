@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks.retriever train|left-out|measure|report --data FOLDER --work FOLDER [--name NAME]`.
+"""`python -m tests.benchmarks.retriever train|left-out|fuse|measure|report --data FOLDER --work FOLDER [--name NAME]`.
 
 `train` trains the encoder that ships; `left-out` trains one without each corpus and measures it on that corpus;
 `measure` measures an encoder on everything; `report` writes the tables. What was done before isn't done again, so a
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gorilla_rag.encoders import Encoder
 from gorilla_rag.encoders.load import SentenceTransformersEncoder, load_encoder
-from tests.benchmarks.retriever import data, report, training
+from tests.benchmarks.retriever import data, fusing, report, training
 from tests.benchmarks.retriever.measuring import measure
 
 _begun = time.perf_counter()
@@ -28,7 +28,7 @@ def tell(text: str) -> None:
 def main(arguments: list[str]) -> None:
     """Does one of the verbs."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.retriever", description=__doc__)
-    parser.add_argument("verb", choices=["train", "left-out", "measure", "report"])
+    parser.add_argument("verb", choices=["train", "left-out", "fuse", "measure", "report"])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="what is kept between runs")
     parser.add_argument("--encoder", default=training.BASE, help="for measure: a name or a folder")
@@ -40,6 +40,9 @@ def main(arguments: list[str]) -> None:
         training.train(given.data, given.work / "shipped", given.work, tell=tell)
     elif given.verb == "left-out":
         left_out(given.data, given.work, given.name or list(data.LEFT_OUT))
+    elif given.verb == "fuse":
+        for line in fusing.table(given.data, given.work, given.name or list(data.LEFT_OUT)):
+            sys.stdout.write(line + "\n")
     elif given.verb == "measure":
         encoder = load_encoder(given.encoder)
         for name in given.name or data.MEASURED:

@@ -55,12 +55,17 @@ def measure(asked: Asked, encoder: Encoder | None, label: str, work: Path) -> di
     return {mode: Scores(asked.groups, read[mode]) for mode in RETRIEVALS}
 
 
-def _scores(found: Sequence[Sequence[Candidate]], asked: Asked) -> dict[str, list[float]]:
+def judged(ranked: Sequence[Sequence[str]], right: Sequence[frozenset[str]]) -> dict[str, list[float]]:
+    """Each metric, question by question, of rankings of calls."""
     made: dict[str, list[float]] = {metric: [] for metric in METRICS}
-    for candidates, right in zip(found, asked.right, strict=True):
-        hits = np.array([candidate.doc.call_key in right for candidate in candidates], dtype=float)
-        ideal = _DISCOUNTS[: max(1, len(right))].sum()
+    for calls, wanted in zip(ranked, right, strict=True):
+        hits = np.array([call in wanted for call in calls[:DEPTH]], dtype=float)
+        ideal = _DISCOUNTS[: max(1, len(wanted))].sum()
         made["ndcg@10"].append(float((hits * _DISCOUNTS[: len(hits)]).sum() / ideal))
         made["first"].append(float(hits[:1].any()))
         made["five"].append(float(hits[:5].any()))
     return made
+
+
+def _scores(found: Sequence[Sequence[Candidate]], asked: Asked) -> dict[str, list[float]]:
+    return judged([[candidate.doc.call_key for candidate in row] for row in found], asked.right)

@@ -25,6 +25,8 @@ from gorilla_rag.train.settings import Settings
 from tests.benchmarks.retriever import data
 
 BASE = "minilm-l6"
+# What in-batch negatives alone gain in the same time is no less than what mined ones do.
+SHIPPED = Settings(negatives=0, learning_rate=1e-4)
 Tell = Callable[[str], None]
 
 
@@ -41,7 +43,7 @@ def train(
         settings: of the training.
         tell: told what is done.
     """
-    settings = settings or Settings()
+    settings = settings or SHIPPED
     if (out / retriever.MODEL).is_dir():
         return out / retriever.MODEL
     corpora, duplicates, leaks = data.corpora(folder, without=without, seed=settings.seed)
@@ -50,12 +52,12 @@ def train(
     given: list[Rows] = []
     for corpus in corpora:
         begun = time.perf_counter()
-        index = opened(corpus.docs, corpus.name, encoder, work)
-        negatives = (
-            mined(corpus, index, count=4 * settings.negatives) if settings.negatives else [()] * len(corpus.pairs)
-        )
+        negatives: list[tuple[str, ...]] = [()] * len(corpus.pairs)
+        if settings.negatives:
+            index = opened(corpus.docs, corpus.name, encoder, work)
+            negatives = mined(corpus, index, count=4 * settings.negatives)
+            index.close()
         given.append(rows(corpus, negatives, count=settings.negatives, seed=settings.seed))
-        index.close()
         tell(f"{corpus.name}: {len(corpus.pairs)} pairs, mined in {time.perf_counter() - begun:.0f} s")
     resume = (out / retriever.RECORD).is_file()
     found = retriever.train(

@@ -1,0 +1,121 @@
+"""Chooses how rankings are fused, on corpora by encoders that weren't trained on them: `… retriever fuse`.
+
+Each way of fusing gets the mean over corpora of nDCG@10, of the first candidate and of five; nothing that is only
+measured is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from gorilla_rag.answer import Candidate
+from gorilla_rag.encoders.load import SentenceTransformersEncoder
+from gorilla_rag.train import retriever
+from tests.benchmarks.retriever import data
+from tests.benchmarks.retriever.measuring import METRICS, judged
+from tests.benchmarks.retriever.training import opened
+
+POOL = 100
+Ranking = Mapping[str, float]
+"""Scores by call, best first."""
+Fuse = Callable[[Ranking, Ranking], Mapping[str, float]]
+"""Scores by call, from those by words and those by vectors."""
+
+
+def reciprocal(k: float, dense: float) -> Fuse:
+    """Reciprocal rank fusion, vectors counting `dense` times as much as words."""
+
+    def fuse(words: Ranking, vectors: Ranking) -> Mapping[str, float]:
+        made: dict[str, float] = {}
+        for ranking, weight in ((words, 1.0), (vectors, dense)):
+            for rank, key in enumerate(ranking, start=1):
+                made[key] = made.get(key, 0.0) + weight / (k + rank)
+        return made
+
+    return fuse
+
+
+def convex(share: float) -> Fuse:
+    """A convex combination of scores, each between its least possible value and the question's best.
+
+    Source: Bruch, Gai, Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval", TOIS 2023 (TM2C2).
+    """
+
+    def fuse(words: Ranking, vectors: Ranking) -> Mapping[str, float]:
+        most = max(words.values(), default=1.0)
+        best, least = max(vectors.values(), default=1.0), -1.0
+        low = min(vectors.values(), default=0.0)
+        keys = dict.fromkeys((*vectors, *words))
+        return {
+            key: share * (vectors.get(key, low) - least) / (best - least) + (1 - share) * words.get(key, 0.0) / most
+            for key in keys
+        }
+
+    return fuse
+
+
+def stretched(share: float) -> Fuse:
+    """A convex combination of scores, each stretched to 0 to 1 over the pool."""
+
+    def fuse(words: Ranking, vectors: Ranking) -> Mapping[str, float]:
+        return {
+            key: share * _stretch(vectors, key) + (1 - share) * _stretch(words, key)
+            for key in dict.fromkeys((*vectors, *words))
+        }
+
+    return fuse
+
+
+def _stretch(ranking: Ranking, key: str) -> float:
+    if key not in ranking:
+        return 0.0
+    values = list(ranking.values())
+    return (ranking[key] - values[-1]) / (values[0] - values[-1]) if values[0] > values[-1] else 1.0
+
+
+WAYS: Mapping[str, Fuse] = {
+    "words alone": lambda words, _: words,
+    "vectors alone": lambda _, vectors: vectors,
+    **{f"reciprocal k={k} dense={d}": reciprocal(k, d) for k in (5, 10, 30, 60) for d in (1, 1.5, 2, 3, 5)},
+    **{f"convex {share}": convex(share) for share in (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)},
+    **{f"stretched {share}": stretched(share) for share in (0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9)},
+}
+
+
+def table(folder: Path, work: Path, names: Sequence[str]) -> Iterator[str]:
+    """Each way of fusing, the best first."""
+    pools = {name: _pools(name, folder, work) for name in names}
+    rows = []
+    for title, fuse in WAYS.items():
+        each = []
+        for asked, found in pools.values():
+            ranked = [_ordered(fuse(words, vectors)) for words, vectors in found]
+            values = judged(ranked, asked.right)
+            each.append([float(np.mean(values[metric])) for metric in METRICS])
+        rows.append((title, np.mean(each, axis=0), [one[0] for one in each]))
+    yield f"| Fusion | {' | '.join(METRICS)} | " + " | ".join(names) + " |"
+    yield "|---|" + "--:|" * (len(METRICS) + len(names))
+    for title, means, each_ in sorted(rows, key=lambda row: -row[1][0]):
+        yield f"| {title} | " + " | ".join(f"{value:.3f}" for value in (*means, *each_)) + " |"
+
+
+def _pools(name: str, folder: Path, work: Path) -> tuple[data.Asked, list[tuple[Ranking, Ranking]]]:
+    asked = data.LEFT_OUT[name](folder)
+    model = work / f"without-{name}" / retriever.MODEL
+    encoder = SentenceTransformersEncoder(model, name=f"without-{name}", dtype="bfloat16")
+    index = opened(asked.docs, f"asked-{name}", encoder, work)
+    words = index.candidates_many(asked.questions, mode="bm25", k=POOL)
+    vectors = index.candidates_many(asked.questions, mode="dense", k=POOL)
+    index.close()
+    return asked, [(_ranking(a), _ranking(b)) for a, b in zip(words, vectors, strict=True)]
+
+
+def _ordered(scores: Mapping[str, float]) -> list[str]:
+    return sorted(scores, key=lambda key: (-scores[key], key))
+
+
+def _ranking(candidates: Sequence[Candidate]) -> Ranking:
+    return {candidate.doc.call_key: candidate.score for candidate in candidates}
