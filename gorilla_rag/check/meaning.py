@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import griffe
 
 from gorilla_rag.check.scope import Assigned, Binding, Own, Scope
+from gorilla_rag.signatures.nodes import Builtin, Object
 from gorilla_rag.signatures.resolve import Resolved, Resolver
-from gorilla_rag.signatures.tree import Builtin, Object
 
 UNTYPED = "a value of unknown type"
 OWN_MODULE = "the program's own module"

@@ -14,17 +14,9 @@ import griffe
 from gorilla_rag.signatures import dataclass_fields
 from gorilla_rag.signatures.binding import OTHER_NAMES
 from gorilla_rag.signatures.decorators import SAME_PARAMETERS, keeps_parameters
+from gorilla_rag.signatures.nodes import Builtin, Definition, Instance, Object, Unknown
 from gorilla_rag.signatures.objects import ObjectKind
-from gorilla_rag.signatures.tree import (
-    Builtin,
-    Definition,
-    Instance,
-    Object,
-    Tree,
-    Unknown,
-    remaking_decorator,
-    written,
-)
+from gorilla_rag.signatures.tree import Tree, remaking_decorator, written
 
 _KINDS = {
     griffe.ParameterKind.positional_only: inspect.Parameter.POSITIONAL_ONLY,

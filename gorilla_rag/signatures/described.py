@@ -10,10 +10,10 @@ from typing import Any
 from gorilla_rag.signatures.callables import describe
 from gorilla_rag.signatures.environment import Distribution
 from gorilla_rag.signatures.naming import Name
+from gorilla_rag.signatures.nodes import Object
 from gorilla_rag.signatures.objects import ApiObject, ObjectKind
 from gorilla_rag.signatures.probe import signature_of
 from gorilla_rag.signatures.resolve import Resolver
-from gorilla_rag.signatures.tree import Object
 
 
 def described(resolver: Resolver, distribution: Distribution, names: Sequence[Name]) -> dict[str, ApiObject]:

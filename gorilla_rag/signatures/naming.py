@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gorilla_rag.signatures.tree import Instance, Object
+from gorilla_rag.signatures.nodes import Instance, Object
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,11 @@ from gorilla_rag.errors import PackageUnreadable
 from gorilla_rag.signatures.described import described
 from gorilla_rag.signatures.environment import STANDARD_LIBRARY, Distribution
 from gorilla_rag.signatures.naming import Name, apart, best, under
+from gorilla_rag.signatures.nodes import Instance, Module, Node, Object
 from gorilla_rag.signatures.objects import ApiObject
 from gorilla_rag.signatures.resolve import Resolver
 from gorilla_rag.signatures.shown import Shown
 from gorilla_rag.signatures.standard import StandardShown
-from gorilla_rag.signatures.tree import Instance, Module, Node, Object
 
 Progress = Callable[[str, int], None]
 """Told which package is read, and how many objects it has so far."""

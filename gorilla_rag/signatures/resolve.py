@@ -19,9 +19,10 @@ import griffe
 from gorilla_rag.errors import PackageUnreadable
 from gorilla_rag.signatures.callables import Callable, describe
 from gorilla_rag.signatures.environment import Environment
+from gorilla_rag.signatures.nodes import Builtin, Instance, Missing, Module, Node, Object, Unknown
 from gorilla_rag.signatures.objects import ObjectKind
 from gorilla_rag.signatures.probe import NOT_LOOKED_UP, Probe, signature_of
-from gorilla_rag.signatures.tree import Builtin, Instance, Missing, Module, Node, Object, Tree, Unknown
+from gorilla_rag.signatures.tree import Tree
 
 State = Literal["found", "no signature", "missing", "not callable", "unknown"]
 

@@ -14,8 +14,8 @@ import griffe
 from gorilla_rag.errors import PackageUnreadable
 from gorilla_rag.signatures.environment import Distribution
 from gorilla_rag.signatures.modules import ReadModule
+from gorilla_rag.signatures.nodes import Instance, Module, Node, Object, Unknown
 from gorilla_rag.signatures.resolve import Resolver
-from gorilla_rag.signatures.tree import Instance, Module, Node, Object, Unknown
 
 _NOT_PUBLIC = {"tests", "test", "conftest", "setup", "externals", "vendor", "vendored", "version", "py", "examples"}
 _CONTENTS = re.compile(r"^( *)\.\. autosummary::.*\n(?:\s*\n|\1 +\S.*(?:\n|$))*", re.MULTILINE)
