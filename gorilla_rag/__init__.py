@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gorilla_rag.answer import Answer, Candidate, Check, Draft, Hit, Mode, Verdict
     from gorilla_rag.apidoc import ApiDoc
+    from gorilla_rag.ask import Ask
     from gorilla_rag.call import Call, parse_call
     from gorilla_rag.check import check_code, check_files
     from gorilla_rag.errors import GorillaError
-    from gorilla_rag.gorilla import Ask, Event, Gorilla
+    from gorilla_rag.gorilla import Event, Gorilla
     from gorilla_rag.index.index import Index
 
 __version__ = "0.1.0"
 _HOMES = {
     "Answer": "answer",
     "ApiDoc": "apidoc",
-    "Ask": "gorilla",
+    "Ask": "ask",
     "Call": "call",
     "Candidate": "answer",
     "Check": "answer",

@@ -5,26 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, cast
 
 from gorilla_rag import signatures, starter
-from gorilla_rag.answer import (
-    CHOOSERS,
-    CONSTRAINTS,
-    MODES,
-    Answer,
-    Candidate,
-    Chooser,
-    Constrain,
-    Hit,
-    Mode,
-    one_of,
-)
+from gorilla_rag.answer import Answer, Candidate, Hit
 from gorilla_rag.apidoc import ApiDoc
+from gorilla_rag.ask import Ask
 from gorilla_rag.call import Call, parse_or_raw
 from gorilla_rag.choose import Choice, choose
 from gorilla_rag.encoders import Encoder
@@ -42,8 +32,6 @@ from gorilla_rag.snippet import code_for
 from gorilla_rag.sources import python as python_source
 from gorilla_rag.verify import placeholders, verify
 
-Fields = Literal["all", "call"]
-
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -59,62 +47,6 @@ class Event:
     kind: Literal["hits", "call", "text", "answer"]
     answer: Answer
     text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """How a question is to be answered; the keyword arguments of `Gorilla.ask`.
-
-    Attributes:
-        mode: where documents come from: `zero-shot` (nowhere), `bm25`, `dense`, `hybrid`, or `oracle` (given).
-        k: how many distinct calls to choose among, 1 to 26.
-        filters: by `provider`, `domain`, `kind`, `package`, `version`; a value or several.
-        weights: of `bm25` and `dense` in hybrid search.
-        chooser: `retriever`, `model` or `joint`.
-        constrain: what the model may write: calls of the found documents (`docs`), any documented call
-            (`catalogue`), or anything (`none`). `none` in zero-shot, else `docs`.
-        threshold: refuse when the confidence is lower.
-        oracle: the documents given, for mode `oracle`: the right one, or it among others, in the order of showing.
-        fields: `call` leaves the explanation out.
-    """
-
-    mode: Mode = "hybrid"
-    k: int = 5
-    filters: Filters = field(default_factory=dict)
-    weights: Mapping[str, float] | None = None
-    chooser: Chooser = "retriever"
-    constrain: Constrain | None = None
-    threshold: float = 0.0
-    oracle: ApiDoc | Sequence[ApiDoc] | None = None
-    fields: Fields = "all"
-
-    def checked(self) -> Ask:
-        """The same with `constrain` decided.
-
-        Raises:
-            UsageError: a value that isn't one of those allowed, or two that don't go together.
-        """
-        one_of(self.mode, MODES, "mode")
-        one_of(self.chooser, CHOOSERS, "chooser")
-        one_of(self.fields, ("all", "call"), "fields")
-        constrain = self.constrain or ("none" if self.mode == "zero-shot" else "docs")
-        one_of(constrain, CONSTRAINTS, "constrain")
-        if not 1 <= self.k <= len(LABELS):
-            raise UsageError(f"k is {self.k}", hint=f"ask for 1 to {len(LABELS)} candidates")
-        if not 0 <= self.threshold <= 1:
-            raise UsageError(f"threshold is {self.threshold}", hint="use a probability, 0 to 1")
-        if (self.mode == "oracle") != bool(self.given):
-            raise UsageError(f"mode {self.mode!r} with oracle={[doc.id for doc in self.given]}", hint="give both")
-        if len(self.given) > len(LABELS):
-            raise UsageError(f"{len(self.given)} documents given", hint=f"give 1 to {len(LABELS)}")
-        if self.mode == "zero-shot" and constrain == "docs":
-            raise UsageError("zero-shot has no documents to be held to", hint="use constrain='none' or 'catalogue'")
-        return replace(self, constrain=constrain)
-
-    @property
-    def given(self) -> tuple[ApiDoc, ...]:
-        """The documents of `oracle`."""
-        return (self.oracle,) if isinstance(self.oracle, ApiDoc) else tuple(self.oracle or ())
 
 
 class Gorilla:

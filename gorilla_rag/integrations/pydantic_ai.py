@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from gorilla_rag.ask import Ask
 from gorilla_rag.errors import UsageError
-from gorilla_rag.gorilla import Ask, Gorilla
+from gorilla_rag.gorilla import Gorilla
 from gorilla_rag.integrations import TOOL, TOOL_DESCRIPTION, extra_missing
 
 try:
