@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from gorilla_rag.answer import MODES, one_of
+from gorilla_rag.ask import Ask
 from gorilla_rag.errors import ExtraMissing, UsageError
 from gorilla_rag.evaluate import record
 from gorilla_rag.evaluate import responses as others
@@ -25,13 +27,38 @@ from gorilla_rag.evaluate.score import Kind, Scored, compare_with, line
 from gorilla_rag.evaluate.score import retrieval_table as retrieval
 from gorilla_rag.evaluate.statistics import Grouped
 from gorilla_rag.evaluate.store import OutcomeStore
-from gorilla_rag.gorilla import Ask, Gorilla
+from gorilla_rag.gorilla import Gorilla
 from gorilla_rag.index.index import RETRIEVALS
 
 EvaluatedFields = Literal["all", "call", "retrieval"]
 FIELDS: tuple[EvaluatedFields, ...] = ("all", "call", "retrieval")
 CHOOSING = ("retriever", "model")
 _NEEDED = ("matplotlib", "pytrec_eval", "scipy", "tree_sitter", "tree_sitter_python")
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is measured, once it is checked.
+
+    Attributes:
+        gorilla: answers.
+        whole: the benchmark.
+        asked: its questions that are asked.
+        rows: the ways in which they are.
+        how: what is the same in all of them.
+        against: the row that the others are tested against.
+        seed: of all that is drawn.
+        tell: is told of progress.
+    """
+
+    gorilla: Gorilla
+    whole: Benchmark
+    asked: Benchmark
+    rows: Sequence[Row]
+    how: dict[str, Any]
+    against: str
+    seed: int
+    tell: Tell
 
 
 def evaluate(
@@ -81,30 +108,17 @@ def evaluate(
     planned = [] if fields == "retrieval" else rows(modes, choosers)
     Ask(k=k, threshold=threshold).checked()
     _same_documents(gorilla, benchmark)
-    if against in RETRIEVALS and against not in {row.name for row in planned}:
-        against = f"copy of {against}'s first"
-    tell = tell or _silent
     asked = benchmark if sample is None else benchmark.sample(sample)
     given = {name: others.load(file, asked) for name, file in (responses or {}).items()}
-    _check_names([*(row.name for row in planned), *given, *baseline_names(asked.questions)], against)
-    rankings = rank(gorilla.index, asked.questions, benchmark.docs, tell)
-    basic = baselines(asked, rankings, k=k, seed=seed)
-    how: dict[str, Any] = {"k": k, "threshold": threshold, "fields": fields}
-    with TemporaryDirectory(prefix="gorilla_rag-") as temporary:
-        scored, peaks = _answered(gorilla, benchmark, asked, planned, rankings, how, seed, Path(out or temporary), tell)
-    scored += [_scored(name, "responses", asked, made) for name, made in given.items()]
-    scored += [_scored(name, "baseline", asked, made) for name, made in basic.items()]
+    against = _reference(against, planned, [*given, *baseline_names(asked.questions)])
+    how = {"k": k, "threshold": threshold, "fields": fields}
+    plan = _Plan(gorilla, benchmark, asked, planned, how, against, seed, tell or _silent)
+    rankings = rank(gorilla.index, asked.questions, benchmark.docs, plan.tell)
+    scored, peaks = _measured(plan, rankings, given, out)
     settings = {**how, "modes": list(modes), "choosers": list(choosers), "against": against}
-    return Report(
-        {
-            "format": FORMAT,
-            "benchmark": record.benchmark(asked),
-            "run": record.run(gorilla, asked, planned, fields)
-            | {"command": command, "seed": seed, "settings": settings},
-            **_figures(asked, scored, rankings, against, seed),
-            "timings": record.timings(scored, peaks) | {"seconds": time.perf_counter() - begun},
-        }
-    )
+    content = _content(plan, {"command": command, "seed": seed, "settings": settings}, scored, rankings)
+    timings = record.timings(scored, peaks) | {"seconds": time.perf_counter() - begun}
+    return Report(content | {"timings": timings})
 
 
 def _check_extra() -> None:
@@ -120,32 +134,39 @@ def _is_there(package: str) -> bool:
         return False
 
 
-def _answered(
-    gorilla: Gorilla,
-    whole: Benchmark,
-    asked: Benchmark,
-    planned: Sequence[Row],
-    rankings: Rankings,
-    how: dict[str, Any],
-    seed: int,
-    out: Path,
-    tell: Tell,
+def _measured(
+    plan: _Plan, rankings: Rankings, given: Mapping[str, Sequence[Outcome]], out: str | Path | None
 ) -> tuple[list[Scored], dict[str, int]]:
+    """Every row, the answers of others and the baselines, in this order; and the peak memory after each row."""
+    basic = baselines(plan.asked, rankings, k=plan.how["k"], seed=plan.seed)
+    with TemporaryDirectory(prefix="gorilla_rag-") as temporary:
+        scored, peaks = _answered(plan, rankings, Path(out or temporary))
+    scored += [_scored(name, "responses", plan.asked, made) for name, made in given.items()]
+    scored += [_scored(name, "baseline", plan.asked, made) for name, made in basic.items()]
+    return scored, peaks
+
+
+def _answered(plan: _Plan, rankings: Rankings, out: Path) -> tuple[list[Scored], dict[str, int]]:
     """Every row's outcomes, and the process's peak memory after each."""
     scored, peaks = [], {}
-    for row in planned:
-        store = OutcomeStore(out / "answers", row.name, record.dependencies(gorilla, whole, row, how, seed))
-        made = answer_all(gorilla, row, asked.questions, rankings, store, how, seed, tell)
-        scored.append(_scored(row.name, "mode", asked, made, ranked=row.mode in RETRIEVALS))
+    for row in plan.rows:
+        settings = record.dependencies(plan.gorilla, plan.whole, row, plan.how, plan.seed)
+        store = OutcomeStore(out / "answers", row.name, settings)
+        made = answer_all(plan.gorilla, row, plan.asked.questions, rankings, store, plan.how, plan.seed, plan.tell)
+        scored.append(_scored(row.name, "mode", plan.asked, made, ranked=row.mode in RETRIEVALS))
         peaks[row.name] = record.peak_memory()
     return scored, peaks
 
 
-def _figures(asked: Benchmark, scored: Sequence[Scored], rankings: Rankings, against: str, seed: int) -> dict[str, Any]:
-    """Everything that is computed from outcomes and rankings."""
-    grouped = Grouped([question.gold for question in asked.questions], seed=seed)
-    tests = compare_with(scored, against, grouped)
+def _content(plan: _Plan, asking: dict[str, Any], scored: Sequence[Scored], rankings: Rankings) -> dict[str, Any]:
+    """The report but for its timings: what was asked and how, and all that is computed from outcomes and rankings."""
+    asked = plan.asked
+    grouped = Grouped([question.gold for question in asked.questions], seed=plan.seed)
+    tests = compare_with(scored, plan.against, grouped)
     return {
+        "format": FORMAT,
+        "benchmark": record.benchmark(asked),
+        "run": record.run(plan.gorilla, asked, plan.rows, plan.how["fields"]) | asking,
         "rows": [line(row, grouped) | {"test": test} for row, test in zip(scored, tests, strict=True)],
         "retrieval": retrieval(asked, rankings, grouped),
         "noise": noise(asked),
@@ -169,10 +190,16 @@ def _same_documents(gorilla: Gorilla, benchmark: Benchmark) -> None:
         )
 
 
-def _check_names(names: Sequence[str], against: str) -> None:
+def _reference(against: str, planned: Sequence[Row], further: Sequence[str]) -> str:
+    """The row that the others are tested against; raises `UsageError` unless it is one, and no two have one name."""
+    names = [row.name for row in planned]
+    if against in RETRIEVALS and against not in names:
+        against = f"copy of {against}'s first"
+    names += further
     one_of(against, names, "against")
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(f"two rows have the name {twice[0]!r}", hint="name the answers of others differently")
+    return against
 
 
 def _silent(step: str, done: int, total: int) -> None:
