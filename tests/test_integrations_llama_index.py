@@ -338,23 +338,26 @@ def built(folder: Path, docs: list[ApiDoc], dimension: int = 16) -> Index:
     return Index(folder, encoder)
 
 
-def refused(index: Index, store: BasePydanticVectorStore, match: str) -> None:
+def refusal(index: Index, store: BasePydanticVectorStore) -> str:
+    """What a search by vectors says that a store refuses; one by words has to go on."""
     opened = Index(index.folder, index.encoder, dense=searched_in(store))
-    with pytest.raises(IndexMismatch, match=rf"{match}.*fill\(store, index\)"):
+    with pytest.raises(IndexMismatch) as caught:
         opened.search("task", mode="dense")
     assert opened.search("task", mode="bm25"), "words need no store"
+    assert "fill(store, index)" in str(caught.value)
+    return str(caught.value)
 
 
 @each_store
 def test_an_empty_store_is_refused(tmp_path: Path, make: MakeStore) -> None:
-    refused(built(tmp_path, [make_doc(n) for n in range(12)]), make(16), "doesn't hold vector 0")
+    assert "doesn't hold vector 0" in refusal(built(tmp_path, [make_doc(n) for n in range(12)]), make(16))
 
 
 @each_store
 def test_a_store_of_other_documents_is_refused(tmp_path: Path, make: MakeStore) -> None:
     store = make(16)
     fill(store, built(tmp_path / "other", [make_doc(n) for n in range(20, 32)]))
-    refused(built(tmp_path / "mine", [make_doc(n) for n in range(12)]), store, "doesn't hold vector 0")
+    assert "doesn't hold vector 0" in refusal(built(tmp_path / "mine", [make_doc(n) for n in range(12)]), store)
 
 
 @each_store
@@ -363,21 +366,23 @@ def test_a_store_filled_before_documents_were_added_is_refused(tmp_path: Path, m
     store = make(16)
     fill(store, index)
     change.add(tmp_path, [make_doc(12)], ToyEncoder())
-    refused(Index(tmp_path, ToyEncoder()), store, "doesn't hold vector 12")
+    assert "doesn't hold vector 12" in refusal(Index(tmp_path, ToyEncoder()), store)
 
 
 @each_store
 def test_a_store_that_holds_more_than_the_index_is_refused(tmp_path: Path, make: MakeStore) -> None:
     store = make(16)
     fill(store, built(tmp_path / "more", [make_doc(n) for n in range(12)]))
-    refused(built(tmp_path / "fewer", [make_doc(n) for n in range(9)]), store, "the index has 9 vectors")
+    assert "the index has 9 vectors" in refusal(built(tmp_path / "fewer", [make_doc(n) for n in range(9)]), store)
 
 
 @each_store
 def test_a_store_of_vectors_of_another_length_is_refused(tmp_path: Path, make: MakeStore) -> None:
     store = make(8)
     fill(store, built(tmp_path / "short", [make_doc(n) for n in range(12)], dimension=8))
-    refused(built(tmp_path / "long", [make_doc(n) for n in range(12)]), store, "can't be searched with 16 dimensions")
+    assert "can't be searched with 16 dimensions" in refusal(
+        built(tmp_path / "long", [make_doc(n) for n in range(12)]), store
+    )
 
 
 def test_a_store_with_ids_that_are_not_ours_is_refused(tmp_path: Path) -> None:
@@ -385,7 +390,7 @@ def test_a_store_with_ids_that_are_not_ours_is_refused(tmp_path: Path) -> None:
     store = SimpleVectorStore()
     vectors = ToyEncoder().encode(["some", "other", "texts"]).tolist()
     store.add([TextNode(id_=f"page-{n}", text="", embedding=vector) for n, vector in enumerate(vectors)])
-    refused(index, store, "the store has vector 'page-")
+    assert "the store has vector 'page-" in refusal(index, store)
 
 
 def test_a_store_that_numbers_by_itself_is_only_filled_when_empty(tmp_path: Path) -> None:
