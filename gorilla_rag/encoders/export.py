@@ -26,8 +26,8 @@ from filelock import FileLock
 from sentence_transformers.base.modules import Normalize, Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
 
+from gorilla_rag.digests import digests
 from gorilla_rag.encoders import Encoder, Kind, exported
-from gorilla_rag.encoders.digests import digests
 from gorilla_rag.encoders.exported import Exported
 from gorilla_rag.encoders.onnx import OnnxEncoder
 from gorilla_rag.encoders.sentence_transformers import TorchEncoder
@@ -112,7 +112,9 @@ def _attempt(encoder: TorchEncoder, folder: Path) -> Exported:
         _compare(encoder, ours)
     except (OSError, MemoryError, GorillaError):
         raise
-    except Exception as error:  # whatever the model's own code, or the exporter, makes of it
+    except Exception as error:
+        # No list of these holds: the model's own code raises what it likes, the exporter more than its
+        # OnnxExporterError, and ONNX Runtime's errors have no base but Exception.
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         _log.warning("%s is not exported to ONNX and stays with torch: %s", encoder.id, reason)
         return replace(made, sha256={}, reason=reason)

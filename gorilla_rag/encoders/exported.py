@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from gorilla_rag.digests import digests
 from gorilla_rag.encoders import Kind
-from gorilla_rag.encoders.digests import digests
 from gorilla_rag.encoders.tokens import Layout
 from gorilla_rag.files import write_text
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from gorilla_rag.encoders.digests import digests
+from gorilla_rag.digests import digests
 from gorilla_rag.errors import ModelCorrupt, ModelMissing, UsageError
 from gorilla_rag.models import registry
 

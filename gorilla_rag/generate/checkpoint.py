@@ -22,6 +22,7 @@ import transformers
 from huggingface_hub.errors import HFValidationError
 
 from gorilla_rag.answer import one_of
+from gorilla_rag.digests import sha256
 from gorilla_rag.errors import ExtraMissing, GenerationFailed, ModelCorrupt, ModelMissing, UsageError
 from gorilla_rag.models import registry
 
@@ -101,10 +102,7 @@ def load(found: Checkpoint, *, device: torch.device, dtype: Dtype | None, quanti
 
 def digest(files: Sequence[Path]) -> str:
     """SHA-256 of a file, or of the lines `sha256  name` of several; empty for none."""
-    hashes = []
-    for path in files:
-        with path.open("rb") as file:
-            hashes.append((hashlib.file_digest(file, "sha256").hexdigest(), path.name))
+    hashes = [(sha256(path), path.name) for path in files]
     if len(hashes) < 2:
         return hashes[0][0] if hashes else ""
     return hashlib.sha256("".join(f"{value}  {name}\n" for value, name in hashes).encode()).hexdigest()

@@ -5,7 +5,6 @@ A folder holds `api/{hub}_api.jsonl` and `apibench/{hub}_eval.json`, as in Goril
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gorilla_rag.digests import sha256
 from gorilla_rag.errors import BenchmarkError, UsageError
 from gorilla_rag.evaluate.benchmark import Benchmark, Question
 from gorilla_rag.evaluate.judgements import Readings, judgements
@@ -106,12 +106,6 @@ def read_lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             kind = type(found).__name__
             raise BenchmarkError(f"expected an object, found {kind}", file=str(file), line=number, hint="mend the line")
         yield number, found
-
-
-def sha256(file: Path) -> str:
-    """SHA-256 of a file."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _question(file: Path, line: int, number: int, record: dict[str, Any]) -> Question:

@@ -13,9 +13,10 @@ from typing import Any
 
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.call import parse_call
+from gorilla_rag.digests import sha256
 from gorilla_rag.errors import BenchmarkError, CallSyntaxError
 from gorilla_rag.evaluate.benchmark import Benchmark, Question, unique_questions
-from gorilla_rag.evaluate.benchmarks.apibench import read_lines, sha256
+from gorilla_rag.evaluate.benchmarks.apibench import read_lines
 from gorilla_rag.evaluate.catalogue import Catalogue
 
 _FORM = 'write {"question": "…", "api_call": "…"} or {"question": "…", "relevant_ids": ["…"]}'

@@ -1,4 +1,4 @@
-"""SHA-256 of files, remembered: a file isn't read again while its size, times and inode stay the same.
+"""SHA-256 of files; and remembered: a file isn't read again while its size, times and inode stay the same.
 
 A file that is written or replaced gets another change time, which nobody can set back but the file system's own
 clock. Knows nothing of what the files are.
@@ -26,13 +26,14 @@ def digests(files: Sequence[Path], memory: Path) -> list[str]:
     for file in files:
         stamp = _stamp(file)
         held = known.get(str(file))
-        fresh[str(file)] = held if isinstance(held, list) and held[1:] == stamp else [_sha256(file), *stamp]
+        fresh[str(file)] = held if isinstance(held, list) and held[1:] == stamp else [sha256(file), *stamp]
     if not fresh.items() <= known.items():
         _write(memory, {**known, **fresh})
     return [str(fresh[str(file)][0]) for file in files]
 
 
-def _sha256(file: Path) -> str:
+def sha256(file: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
