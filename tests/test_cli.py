@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from gorilla_rag.index import manifest
+from gorilla_rag.models import registry
 
 COMMAND = str(Path(sys.executable).with_name("gorilla-rag"))
 QUESTION = "convert text to speech in my app"
@@ -168,12 +169,12 @@ def test_errors_have_their_exit_code_and_a_hint_on_stderr(words: tuple[str, ...]
 def test_a_missing_model_names_the_command_that_fetches_it(tmp_path: Path, starter_index: Path) -> None:
     done = run("search", "x", "--index", starter_index, env={"GORILLA_RAG_HOME": str(tmp_path)})
     assert done.returncode == 8
-    assert "models pull minilm-l6" in done.stderr
+    assert f"models pull {registry.ENCODER}" in done.stderr
 
 
 def test_models_are_listed_located_and_removed(tmp_path: Path) -> None:
     rows = json.loads(run("models", "list", "--json").stdout)
-    assert {row["name"]: row["state"] for row in rows} == {"minilm-l6": "ready", "smollm2-135m": "ready"}
+    assert {row["name"]: row["state"] for row in rows} == dict.fromkeys(registry.MODELS, "ready")
     assert "ready" in run("models", "list").stdout
     where = run("models", "path", "smollm2-135m").stdout.strip()
     assert json.loads(run("models", "path", "smollm2-135m", "--json").stdout)["path"] == where

@@ -189,7 +189,7 @@ def test_a_damaged_export_does_not_count(copied: Path, encoder: EmbeddedEncoder,
     broken = OnnxEncoder(copied, name=encoder.id, sha256=encoder.sha256)
     with pytest.raises(ModelMissing, match="exported") as caught:
         broken.encode(["text"])
-    assert "gorilla-rag models pull minilm-l6" in caught.value.hint
+    assert f"gorilla-rag models pull {encoder.id}" in caught.value.hint
 
 
 def test_an_export_of_another_version_does_not_count(copied: Path, encoder: EmbeddedEncoder) -> None:

@@ -396,7 +396,7 @@ def test_what_changes_no_vector_changes_no_identity(copy: Callable[[str], Path],
 
 def test_the_embedded_encoder_is_recorded_as_it_always_was(encoder: EmbeddedEncoder, starter_index: Path) -> None:
     weights = registry.spec(registry.ENCODER).sha256["model.safetensors"]
-    assert manifest.read(starter_index).encoder == {"id": "minilm-l6", "sha256": weights, "dimension": 384}
+    assert manifest.read(starter_index).encoder == {"id": registry.ENCODER, "sha256": weights, "dimension": 384}
     assert identity(encoder) == manifest.read(starter_index).encoder
 
 

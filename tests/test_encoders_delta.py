@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from gorilla_rag.encoders.delta import LIMIT, WEIGHTS, Delta, Tensors, merge, read_delta, write_delta
-from gorilla_rag.encoders.embedded import EmbeddedEncoder
 from gorilla_rag.encoders.exported import GRAPH, RECORD, TOKENIZER
 from gorilla_rag.encoders.sentence_transformers import TorchEncoder
 from gorilla_rag.errors import AdapterMismatch, ModelCorrupt, ModelMissing, StorageFull, UsageError
@@ -67,8 +66,8 @@ def matrix(*shape: int, seed: int = 0) -> npt.NDArray[np.float32]:
 
 
 @pytest.fixture(scope="module")
-def base(encoder: EmbeddedEncoder) -> Path:
-    return registry.path(encoder.id)
+def base() -> Path:
+    return registry.path("minilm-l6")
 
 
 @pytest.fixture(scope="module")

@@ -41,9 +41,9 @@ SHOWN = {"FORCE_COLOR": "1"}  # as on a terminal
 
 
 @pytest.fixture(scope="module")
-def real(encoder: EmbeddedEncoder) -> Path:
+def real() -> Path:
     """The real base."""
-    return registry.path(encoder.id)
+    return registry.path(BASE)
 
 
 @pytest.fixture(scope="module")
