@@ -10,10 +10,12 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from gorilla_rag.encoders import Encoder
 from gorilla_rag.encoders.load import SentenceTransformersEncoder, load_encoder
+from gorilla_rag.train.settings import Settings
 from tests.benchmarks.retriever import data, fusing, report, training
 from tests.benchmarks.retriever.measuring import measure
 
@@ -35,11 +37,13 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--label", default="", help="for measure: what its row is called")
     parser.add_argument("--name", action="append", default=[], help="sets or left-out corpora; all by default")
     parser.add_argument("--out", type=Path, help="for report: a Markdown file")
+    parser.add_argument("--set", action="append", default=[], metavar="SETTING=NUMBER", help="other than is shipped")
     given = parser.parse_args(arguments)
+    settings = replace(training.SHIPPED, **dict(_setting(text) for text in given.set))
     if given.verb == "train":
-        training.train(given.data, given.work / "shipped", given.work, tell=tell)
+        training.train(given.data, given.work / "shipped", given.work, settings=settings, tell=tell)
     elif given.verb == "left-out":
-        left_out(given.data, given.work, given.name or list(data.LEFT_OUT))
+        left_out(given.data, given.work, given.name or list(data.LEFT_OUT), settings)
     elif given.verb == "fuse":
         for line in fusing.table(given.data, given.work, given.name or list(data.LEFT_OUT)):
             sys.stdout.write(line + "\n")
@@ -52,12 +56,17 @@ def main(arguments: list[str]) -> None:
         (given.out.write_text(text, encoding="utf-8") if given.out else sys.stdout.write(text))
 
 
-def left_out(folder: Path, work: Path, names: list[str]) -> None:
+def _setting(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    return name, float(value) if "." in value or "e" in value else int(value)
+
+
+def left_out(folder: Path, work: Path, names: list[str], settings: Settings) -> None:
     """Trains without each corpus, and measures stock and trained on it."""
     stock = load_encoder(training.BASE)
     for name in names:
         tell(f"without {name}")
-        model = training.train(folder, work / f"without-{name}", work, without=name, tell=tell)
+        model = training.train(folder, work / f"without-{name}", work, without=name, settings=settings, tell=tell)
         asked = data.LEFT_OUT[name](folder)
         _measured(asked, stock, "stock", work)
         tuned = SentenceTransformersEncoder(model, name=f"without-{name}", dtype="bfloat16")

@@ -30,9 +30,7 @@ SHIPPED = Settings(negatives=0, learning_rate=5e-5)
 Tell = Callable[[str], None]
 
 
-def train(
-    folder: Path, out: Path, work: Path, *, without: str = "", settings: Settings | None = None, tell: Tell
-) -> Path:
+def train(folder: Path, out: Path, work: Path, *, without: str = "", settings: Settings = SHIPPED, tell: Tell) -> Path:
     """Trains an encoder on all corpora but one, unless that was done; returns its folder.
 
     Args:
@@ -43,7 +41,6 @@ def train(
         settings: of the training.
         tell: told what is done.
     """
-    settings = settings or SHIPPED
     if (out / retriever.MODEL).is_dir():
         return out / retriever.MODEL
     corpora, duplicates, leaks = data.corpora(folder, without=without, seed=settings.seed)
