@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from gorilla_rag.encoders import Encoder
 from gorilla_rag.encoders.load import SentenceTransformersEncoder, load_encoder
@@ -56,7 +57,7 @@ def main(arguments: list[str]) -> None:
         (given.out.write_text(text, encoding="utf-8") if given.out else sys.stdout.write(text))
 
 
-def _setting(text: str) -> tuple[str, float]:
+def _setting(text: str) -> tuple[str, Any]:
     name, _, value = text.partition("=")
     return name, float(value) if "." in value or "e" in value else int(value)
 
