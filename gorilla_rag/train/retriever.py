@@ -313,19 +313,25 @@ class _Told(TrainerCallback):  # type: ignore[misc]
 def _finished(
     model: SentenceTransformer, out: Path, base: Path, settings: Settings, held_out: HeldOut | None
 ) -> dict[str, float]:
-    """Writes the trained model: the share of the change that is kept, added to the base. Returns its scores."""
-    plain = open_model(base, "cpu", "float32")
-    learnt = {name: tensor.float().cpu() for name, tensor in model.state_dict().items()}
-    with torch.no_grad():
-        for name, tensor in plain.state_dict().items():
-            if tensor.is_floating_point():
-                tensor += settings.kept * (learnt[name] - tensor)
+    """Writes the trained model and returns its scores."""
+    plain = between(base, model, settings.kept)
     partial_folder = out / f".{MODEL}.partial"
     shutil.rmtree(partial_folder, ignore_errors=True)
     plain.save_pretrained(str(partial_folder), create_model_card=False)
     shutil.rmtree(out / MODEL, ignore_errors=True)
     partial_folder.replace(out / MODEL)
     return held_out.by_corpus(plain) if held_out else {}
+
+
+def between(base: Path, tuned: SentenceTransformer, kept: float) -> SentenceTransformer:
+    """The base with a share of what a tuned model learnt; see `Settings.kept`."""
+    made = open_model(base, "cpu", "float32")
+    learnt = {name: tensor.float().cpu() for name, tensor in tuned.state_dict().items()}
+    with torch.no_grad():
+        for name, tensor in made.state_dict().items():
+            if tensor.is_floating_point():
+                tensor += kept * (learnt[name] - tensor)
+    return made
 
 
 def _keep_last_good(out: Path, base: Path, settings: Settings) -> None:

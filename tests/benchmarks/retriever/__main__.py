@@ -38,13 +38,14 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--label", default="", help="for measure: what its row is called")
     parser.add_argument("--name", action="append", default=[], help="sets or left-out corpora; all by default")
     parser.add_argument("--out", type=Path, help="for report: a Markdown file")
+    parser.add_argument("--kept", type=float, help="for left-out: measure with so much of what was learnt")
     parser.add_argument("--set", action="append", default=[], metavar="SETTING=NUMBER", help="other than is shipped")
     given = parser.parse_args(arguments)
     settings = replace(training.SHIPPED, **dict(_setting(text) for text in given.set))
     if given.verb == "train":
         training.train(given.data, given.work / "shipped", given.work, settings=settings, tell=tell)
     elif given.verb == "left-out":
-        left_out(given.data, given.work, given.name or list(data.LEFT_OUT), settings)
+        left_out(given.data, given.work, given.name or list(data.LEFT_OUT), settings, given.kept)
     elif given.verb == "fuse":
         for line in fusing.table(given.data, given.work, given.name or list(data.LEFT_OUT)):
             sys.stdout.write(line + "\n")
@@ -62,7 +63,7 @@ def _setting(text: str) -> tuple[str, Any]:
     return name, float(value) if "." in value or "e" in value else int(value)
 
 
-def left_out(folder: Path, work: Path, names: list[str], settings: Settings) -> None:
+def left_out(folder: Path, work: Path, names: list[str], settings: Settings, kept: float | None) -> None:
     """Trains without each corpus, and measures stock and trained on it."""
     stock = load_encoder(training.BASE)
     for name in names:
@@ -70,8 +71,9 @@ def left_out(folder: Path, work: Path, names: list[str], settings: Settings) -> 
         model = training.train(folder, work / f"without-{name}", work, without=name, settings=settings, tell=tell)
         asked = data.LEFT_OUT[name](folder)
         _measured(asked, stock, "stock", work)
-        tuned = SentenceTransformersEncoder(model, name=f"without-{name}", dtype="bfloat16")
-        _measured(asked, tuned, f"without-{name}", work)
+        label = f"without-{name}" + (f"-kept-{kept}" if kept else "")
+        model = training.with_less(model, kept) if kept else model
+        _measured(asked, SentenceTransformersEncoder(model, name=label, dtype="bfloat16"), label, work)
 
 
 def _measured(asked: data.Asked, encoder: Encoder, label: str, work: Path) -> None:

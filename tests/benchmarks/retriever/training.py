@@ -11,6 +11,7 @@ from pathlib import Path
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.encoders import Encoder
 from gorilla_rag.encoders.embedded import EmbeddedEncoder
+from gorilla_rag.encoders.sentence_transformers import open_model
 from gorilla_rag.files import write_text
 from gorilla_rag.index import change, manifest
 from gorilla_rag.index.index import Index
@@ -64,6 +65,16 @@ def train(folder: Path, out: Path, work: Path, *, without: str = "", settings: S
     tell(f"{found.steps} steps in {found.seconds:.0f} s, losses {found.losses}")
     _described(out, corpora, duplicates, leaks, asdict(settings))
     return found.model
+
+
+def with_less(model: Path, kept: float) -> Path:
+    """A trained model of which a share is kept, made beside it unless it is there."""
+    out = model.with_name(f"kept-{kept}")
+    if not out.is_dir():
+        retriever.between(registry.path(BASE), open_model(model, "cpu", "float32"), kept).save_pretrained(
+            str(out), create_model_card=False
+        )
+    return out
 
 
 def _described(out: Path, corpora: list[Corpus], duplicates: int, leaks: list[Leak], settings: object) -> None:
