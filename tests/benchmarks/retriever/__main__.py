@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks.retriever train|left-out|fuse|measure|report --data FOLDER --work FOLDER [--name NAME]`.
+"""`python -m tests.benchmarks.retriever train|left-out|fuse|texts|measure|report --data FOLDER --work FOLDER [--name NAME]`.
 
 `train` trains the encoder that ships; `left-out` trains one without each corpus and measures it on that corpus;
 `measure` measures an encoder on everything; `report` writes the tables. What was done before isn't done again, so a
@@ -17,7 +17,7 @@ from typing import Any
 from gorilla_rag.encoders import Encoder
 from gorilla_rag.encoders.load import SentenceTransformersEncoder, load_encoder
 from gorilla_rag.train.settings import Settings
-from tests.benchmarks.retriever import data, fusing, report, training
+from tests.benchmarks.retriever import data, fusing, report, texts, training
 from tests.benchmarks.retriever.measuring import measure
 
 _begun = time.perf_counter()
@@ -31,13 +31,14 @@ def tell(text: str) -> None:
 def main(arguments: list[str]) -> None:
     """Does one of the verbs."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.retriever", description=__doc__)
-    parser.add_argument("verb", choices=["train", "left-out", "fuse", "measure", "report"])
+    parser.add_argument("verb", choices=["train", "left-out", "fuse", "texts", "measure", "report"])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="what is kept between runs")
     parser.add_argument("--encoder", default=training.BASE, help="for measure: a name or a folder")
     parser.add_argument("--label", default="", help="for measure: what its row is called")
     parser.add_argument("--name", action="append", default=[], help="sets or left-out corpora; all by default")
     parser.add_argument("--out", type=Path, help="for report: a Markdown file")
+    parser.add_argument("--text", action="append", default=[], help="for texts: one of its layouts")
     parser.add_argument("--kept", type=float, help="for left-out: measure with so much of what was learnt")
     parser.add_argument("--set", action="append", default=[], metavar="SETTING=NUMBER", help="other than is shipped")
     given = parser.parse_args(arguments)
@@ -49,6 +50,10 @@ def main(arguments: list[str]) -> None:
     elif given.verb == "fuse":
         for line in fusing.table(given.data, given.work, given.name or list(data.LEFT_OUT)):
             sys.stdout.write(line + "\n")
+    elif given.verb == "texts":
+        for line in texts.table(given.data, load_encoder(training.BASE), given.name or list(data.LEFT_OUT), given.text):
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
     elif given.verb == "measure":
         encoder = load_encoder(given.encoder)
         for name in given.name or data.MEASURED:
