@@ -1,5 +1,6 @@
-"""`python -m tests.benchmarks.retriever train|left-out|fuse|texts|measure|report --data FOLDER --work FOLDER [--name NAME]`.
+"""`python -m tests.benchmarks.retriever VERB --data FOLDER --work FOLDER [--name NAME]`; see `--help`.
 
+`texts` compares what of a document is encoded, and `fuse` how rankings are fused, on the training corpora;
 `train` trains the encoder that ships; `left-out` trains one without each corpus and measures it on that corpus;
 `measure` measures an encoder on everything; `report` writes the tables. What was done before isn't done again, so a
 run that was stopped goes on where it was.
