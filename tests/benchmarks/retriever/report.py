@@ -25,18 +25,25 @@ _ROWS: tuple[tuple[str, str, Retrieval], ...] = (
 
 def written(folder: Path, work: Path) -> str:
     """Every table, in Markdown."""
-    lines = ["## Left out", "", *_left_out(folder, work), "", "## Never trained on", "", *_never(folder, work), ""]
-    return "\n".join(lines)
+    lines: list[str] = []
+    for kept in sorted({_kept(path.name) for path in (work / "scores").glob("without-*")}, reverse=True):
+        lines += [f"## Left out{kept and f', {kept} of what was learnt kept'}", "", *_left_out(folder, work, kept), ""]
+    return "\n".join([*lines, "## Never trained on", "", *_never(folder, work), ""])
 
 
-def _left_out(folder: Path, work: Path) -> Iterator[str]:
+def _kept(label: str) -> str:
+    """How much of what was learnt is kept in scores of that label; empty for all of it."""
+    return label.partition("-kept-")[2]
+
+
+def _left_out(folder: Path, work: Path, kept: str) -> Iterator[str]:
     """nDCG@10 on each corpus by an encoder that was trained on the others."""
     yield "| Left out | questions | BM25 | stock | stock + BM25 | tuned | tuned + BM25 | tuned − stock | relative |"
     yield "|---|--:|--:|--:|--:|--:|--:|--:|--:|"
     gains = []
     for name in data.LEFT_OUT:
         asked = data.LEFT_OUT[name](folder)
-        stock, tuned = (_known(asked, label, work) for label in (STOCK, f"without-{name}"))
+        stock, tuned = (_known(asked, label, work) for label in (STOCK, f"without-{name}" + (kept and f"-kept-{kept}")))
         if stock is None or tuned is None:
             continue
         test = tuned["dense"].against(stock["dense"], "ndcg@10")
