@@ -33,7 +33,7 @@ _EMPTY = {"", "n/a", "none", "null", "{}", "[]", "not provided", "not specified"
 def encoder_text(doc: ApiDoc) -> str:
     """What the encoder reads of a document: what it is for, its name, what it does, what it is given.
 
-    The arguments are there because they help on every corpus that has them (docs/results/retriever.md).
+    What they change is in docs/results/retriever.md.
     """
     description, arguments = plain(doc.description), _arguments_text(doc.api_arguments)
     parts = [
