@@ -118,3 +118,16 @@ def docs() -> list[ApiDoc]:
         make_doc(n, api_call=f"tools.{name}(data, level={n})", api_name=name, functionality=task, description=text)
         for n, (name, task, text) in enumerate(topics)
     ]
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """torch computes in one thread, here and in processes started here: with tiny models more of them only wait."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
+    torch.set_num_threads(before)

@@ -24,6 +24,7 @@ from gorilla_rag.sources.docstrings import (
     signatures_in_docstring,
 )
 from gorilla_rag.sources.markup import bounded, code_blocks, first_sentence, paragraphs, plain_text
+from tests.growth import growth
 
 GOOGLE = """Counts the `words` of a text. Punctuation is left out.
 
@@ -390,9 +391,9 @@ def test_any_docstring_is_read_and_can_be_stored(docstring: str) -> None:
     "piece", ["`", "`a <", "[", "*a", " ", "\n", "default ", "x(", "a,b", "'a'|", ".. deprecated::\n ", ". A"]
 )
 def test_reading_takes_no_time_that_grows_faster_than_the_text(piece: str) -> None:
-    import time
+    def reading(length: int) -> None:
+        read("Does.\n\nParameters\n----------\nx : " + piece * (length // len(piece)))
+        read(piece * (length // len(piece)))
 
-    begin = time.process_time()
-    read("Does.\n\nParameters\n----------\nx : " + piece * (40_000 // len(piece)))
-    read(piece * (40_000 // len(piece)))
-    assert time.process_time() - begin < 3.0
+    # Four times the text; time that grew with its square would be sixteen times.
+    assert growth(reading, 20_000, 80_000) < 10

@@ -28,6 +28,8 @@ from tests import tiny_encoders
 from tests.test_cli import run
 from tests.test_index_search import ToyEncoder
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 DOCS = starter.documents()[:40]
 FAST = Settings(batch=16, longest=32)
 

@@ -20,6 +20,8 @@ from gorilla_rag.train.rows import Rows
 from tests import tiny_encoders
 from tests.test_train_retriever import SMALL, at, difference, some_rows, weights
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -37,6 +37,8 @@ CODES = (
     "alpha bravo charlie delta echo foxtrot golf hotel india juliett kilo lima mike november oscar papa quebec romeo "
     "sierra tango uniform victor whiskey xray yankee zulu red green blue white"
 ).split()
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 # Two epochs of three batches, a checkpoint after each epoch.
 SMALL = Settings(epochs=2, batch=10, learning_rate=1e-3, longest=24, checks=1)
 Weights = dict[str, npt.NDArray[np.float32]]
