@@ -12,7 +12,7 @@ ask: $(VENV)/.ask
 
 test: $(VENV)/.dev
 	@$(BIN)/gorilla-rag models pull
-	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
