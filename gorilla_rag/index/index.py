@@ -18,7 +18,7 @@ from gorilla_rag.errors import IndexCorrupt, IndexMismatch, UsageError
 from gorilla_rag.index import bm25, manifest
 from gorilla_rag.index.bm25 import Found
 from gorilla_rag.index.dense import DenseIndex, DenseSearch, OpenDense
-from gorilla_rag.index.fusion import reciprocal_rank_fusion
+from gorilla_rag.index.fusion import convex_combination
 from gorilla_rag.index.store import DocumentStore
 from gorilla_rag.text import TEXT_VERSION, query_text
 
@@ -151,7 +151,7 @@ class Index:
     ) -> list[Candidate]:
         """The best distinct calls, best first.
 
-        Every retriever ranks distinct calls, each by its best document, and the ranks are fused: a call that is
+        Every retriever ranks distinct calls, each by its best document, and their scores are fused: a call that is
         documented often neither gains by it nor pushes others out.
 
         Args:
@@ -159,7 +159,7 @@ class Index:
             mode: which retriever, or both fused.
             k: how many calls; more than there are gives all that were found.
             filters: by `provider`, `domain`, `kind`, `package`, `version`; a value or several.
-            weights: of `bm25` and `dense` in the fusion; 1 by default.
+            weights: of `bm25` and `dense` in the fusion, times their shares; 1 by default.
 
         Raises:
             UsageError: an empty question, `k` below one, an unknown mode or filter, a wrong weight.
@@ -311,7 +311,8 @@ def _fused(
     if len(rankings) == 1:
         (only,) = rankings.values()
         return list(zip(only.items, only.scores, strict=True))[:k], rankings
-    ordered = reciprocal_rank_fusion({name: ranking.items for name, ranking in rankings.items()}, weights)[:k]
+    scores = {name: dict(zip(ranking.items, ranking.scores, strict=True)) for name, ranking in rankings.items()}
+    ordered = convex_combination(scores, weights)[:k]
     return ordered, {name: ranking for name, ranking in rankings.items() if (weights or {}).get(name, 1)}
 
 

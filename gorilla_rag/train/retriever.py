@@ -314,7 +314,7 @@ def _finished(
     model: SentenceTransformer, out: Path, base: Path, settings: Settings, held_out: HeldOut | None
 ) -> dict[str, float]:
     """Writes the trained model and returns its scores."""
-    plain = between(base, model, settings.kept)
+    plain = combined(base, [(model, settings.kept)])
     partial_folder = out / f".{MODEL}.partial"
     shutil.rmtree(partial_folder, ignore_errors=True)
     plain.save_pretrained(str(partial_folder), create_model_card=False)
@@ -323,14 +323,24 @@ def _finished(
     return held_out.by_corpus(plain) if held_out else {}
 
 
-def between(base: Path, tuned: SentenceTransformer, kept: float) -> SentenceTransformer:
-    """The base with a share of what a tuned model learnt; see `Settings.kept`."""
+def combined(base: Path, learnt: Sequence[tuple[SentenceTransformer, float]]) -> SentenceTransformer:
+    """The base with a share of what each of several models learnt, all trained from it.
+
+    One model with a share below 1 keeps more of what the base knows (see `Settings.kept`); the changes of several add
+    up. Source: Ilharco et al., "Editing models with task arithmetic", ICLR 2023 (arXiv 2212.04089).
+
+    Args:
+        base: the folder of a sentence-transformers model.
+        learnt: models and their shares.
+    """
     made = open_model(base, "cpu", "float32")
-    learnt = {name: tensor.float().cpu() for name, tensor in tuned.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in made.state_dict().items()}
     with torch.no_grad():
-        for name, tensor in made.state_dict().items():
-            if tensor.is_floating_point():
-                tensor += kept * (learnt[name] - tensor)
+        for tuned, share in learnt:
+            weights = tuned.state_dict()
+            for name, tensor in made.state_dict().items():
+                if tensor.is_floating_point():
+                    tensor += share * (weights[name].float().cpu() - before[name])
     return made
 
 

