@@ -142,6 +142,17 @@ def test_half_of_what_was_learnt_lies_halfway(base: Path, through: Trained, tmp_
         np.testing.assert_allclose(held, (before[name] + whole[name]) / 2, atol=1e-6)
 
 
+def test_what_two_models_learnt_adds_up(base: Path, through: Trained, tmp_path: Path) -> None:
+    other = train([some_rows()], base, tmp_path / "out", settings=replace(SMALL, seed=7))
+    one, two = (open_model(folder, "cpu", "float32") for folder in (through.model, other.model))
+    retriever.combined(base, [(one, 0.5), (two, 0.25)]).save_pretrained(str(tmp_path / "sum"), create_model_card=False)
+    before, first, second = (weights(model) for model in (base, through.model, other.model))
+    assert difference(through.model, other.model) > 0
+    for name, held in weights(tmp_path / "sum").items():
+        wanted = before[name] + 0.5 * (first[name] - before[name]) + 0.25 * (second[name] - before[name])
+        np.testing.assert_allclose(held, wanted, atol=1e-6)
+
+
 def test_the_model_reads_prompts_pools_and_cuts_as_its_base_does(base: Path, through: Trained) -> None:
     before, after = (open_model(folder, "cpu", "float32") for folder in (base, through.model))
     assert after.max_seq_length == before.max_seq_length != SMALL.longest
