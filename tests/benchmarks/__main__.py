@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import checking, cold, device, engines, evaluation, packages, scale, warm
+from tests.benchmarks import checking, cold, device, engines, evaluation, packages, scale, training, warm
 from tests.benchmarks.measure import Row
 
 SECTIONS = {
@@ -27,6 +27,7 @@ SECTIONS = {
     "device": device.rows,
     "check": checking.rows,
     "packages": packages.rows,
+    "training": training.rows,
     "evaluation": evaluation.rows,
     "modes": evaluation.modes,
 }

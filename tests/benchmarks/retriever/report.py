@@ -9,7 +9,7 @@ import numpy as np
 
 from gorilla_rag.evaluate.statistics import Estimate, PairedTest
 from gorilla_rag.index.index import Retrieval
-from tests.benchmarks.retriever import data
+from tests.benchmarks.retriever import data, folds
 from tests.benchmarks.retriever.measuring import Scores, measure
 
 TUNED = "api-minilm"
@@ -26,24 +26,26 @@ _ROWS: tuple[tuple[str, str, Retrieval], ...] = (
 def written(folder: Path, work: Path) -> str:
     """Every table, in Markdown."""
     lines: list[str] = []
-    for kept in sorted({_kept(path.name) for path in (work / "scores").glob("without-*")}, reverse=True):
-        lines += [f"## Left out{kept and f', {kept} of what was learnt kept'}", "", *_left_out(folder, work, kept), ""]
-    return "\n".join([*lines, "## Never trained on", "", *_never(folder, work), ""])
+    for other in sorted({_other_shares(path.name) for path in (work / "scores").glob("without-*")}):
+        lines += [f"## Left out{other.replace('-', ' ')}", "", *_left_out(folder, work, other), ""]
+    lines += ["## Never trained on", "", *_never(folder, work), ""]
+    return "\n".join([*lines, "## Folds of two hubs", "", *_folds(folder, work), ""])
 
 
-def _kept(label: str) -> str:
-    """How much of what was learnt is kept in scores of that label; empty for all of it."""
-    return label.partition("-kept-")[2]
+def _other_shares(label: str) -> str:
+    """The end of a label that names other shares than the shipped encoder's; empty for these."""
+    _, found, shares = label.partition("-shares-")
+    return found + shares
 
 
-def _left_out(folder: Path, work: Path, kept: str) -> Iterator[str]:
+def _left_out(folder: Path, work: Path, other: str) -> Iterator[str]:
     """nDCG@10 on each corpus by an encoder that was trained on the others."""
     yield "| Left out | questions | BM25 | stock | stock + BM25 | tuned | tuned + BM25 | tuned − stock | relative |"
     yield "|---|--:|--:|--:|--:|--:|--:|--:|--:|"
     gains = []
     for name in data.LEFT_OUT:
         asked = data.LEFT_OUT[name](folder)
-        stock, tuned = (_known(asked, label, work) for label in (STOCK, f"without-{name}" + (kept and f"-kept-{kept}")))
+        stock, tuned = (_known(asked, label, work) for label in (STOCK, f"without-{name}{other}"))
         if stock is None or tuned is None:
             continue
         test = tuned["dense"].against(stock["dense"], "ndcg@10")
@@ -73,6 +75,25 @@ def _never(folder: Path, work: Path) -> Iterator[str]:
             if label == TUNED and stock is not None:
                 gains = [_difference(own.against(stock[mode], metric)) for metric in ("first", "five")]
             yield f"| {name} ({len(asked.questions):,}) | {title} | {' | '.join([*cells, *gains])} |"
+
+
+def _folds(folder: Path, work: Path) -> Iterator[str]:
+    """What questions of the other folds add to the tuned encoder."""
+    yield "| Hub | row | first | among five | first − tuned's | among five − tuned's |"
+    yield "|---|---|--:|--:|--:|--:|"
+    for name in folds.HUBS:
+        asked = data.measured(name, folder)
+        tuned, found = (_known(asked, label, work) for label in (TUNED, folds.LABEL))
+        shown: tuple[tuple[Retrieval, str], ...] = (("dense", ""), ("hybrid", " + BM25"))
+        for mode, title in shown:
+            if tuned is None or found is None:
+                continue
+            for scores, row in ((tuned, "tuned"), (found, "tuned further on other folds")):
+                cells = [_estimate(scores[mode].estimate(metric)) for metric in ("first", "five")]
+                gains = ["", ""]
+                if scores is found:
+                    gains = [_difference(found[mode].against(tuned[mode], metric)) for metric in ("first", "five")]
+                yield f"| {name} | {row}{title} | {' | '.join([*cells, *gains])} |"
 
 
 def _known(asked: data.Asked, label: str, work: Path) -> dict[Retrieval, Scores] | None:
