@@ -88,7 +88,7 @@ def _derived(known: Mapping[str, ModelSpec]) -> Iterator[ModelSpec]:
 
 
 _MINILM = "minilm-l6"
-ENCODER = _MINILM
+ENCODER = "api-minilm"
 GENERATOR = "smollm2-135m"
 DERIVED = Path(__file__).parent / "deltas" / "models.json"
 _FETCHED: Mapping[str, ModelSpec] = MappingProxyType(

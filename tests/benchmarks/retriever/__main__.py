@@ -17,7 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from gorilla_rag.encoders import Encoder
+from gorilla_rag.encoders.delta import write_delta
 from gorilla_rag.encoders.load import SentenceTransformersEncoder, load_encoder
+from gorilla_rag.models import registry
+from gorilla_rag.train import retriever
 from gorilla_rag.train.settings import Settings
 from tests.benchmarks.retriever import data, folds, fusing, report, texts, training
 from tests.benchmarks.retriever.measuring import measure
@@ -52,7 +55,10 @@ def main(arguments: list[str]) -> None:
     given = parser.parse_args(arguments)
     settings = replace(training.SHIPPED, **dict(_setting(text) for text in given.set))
     if given.verb == "train":
-        trained(given.data, given.work, "", settings, tuple(given.shares))
+        model = trained(given.data, given.work, "", settings, tuple(given.shares))
+        delta = given.work / f"{report.TUNED}.safetensors"
+        write_delta(registry.path(training.BASE), model, delta, note={"title": "all-MiniLM-L6-v2 tuned to find APIs"})
+        tell(f"{delta}: put it into {registry.DERIVED.parent}, then python -m gorilla_rag.models.pin")
     elif given.verb == "left-out":
         left_out(given.data, given.work, given.name or list(data.LEFT_OUT), settings, tuple(given.shares))
     elif given.verb == "folds":
@@ -84,7 +90,7 @@ def trained(folder: Path, work: Path, without: str, settings: Settings, shares: 
     general = training.train_general(folder, work, settings=settings, tell=tell)
     tools = training.train(folder, work / f"tools-{name}", work, without=without, settings=settings, tell=tell)
     other = "" if shares == training.SHARES else "-shares-{}-{}".format(*shares)
-    return training.added(general, tools, shares, work / f"{name}{other}")
+    return training.added(general, tools, shares, work / f"{name}{other}" / retriever.MODEL)
 
 
 def left_out(folder: Path, work: Path, names: list[str], settings: Settings, shares: tuple[float, float]) -> None:
@@ -95,7 +101,7 @@ def left_out(folder: Path, work: Path, names: list[str], settings: Settings, sha
         model = trained(folder, work, name, settings, shares)
         asked = data.LEFT_OUT[name](folder)
         _measured(asked, stock, "stock", work)
-        label = model.name
+        label = model.parent.name
         _measured(asked, SentenceTransformersEncoder(model, name=label, dtype="bfloat16"), label, work)
 
 

@@ -80,7 +80,7 @@ WAYS: Mapping[str, Fuse] = {
     "words alone": lambda words, _: words,
     "vectors alone": lambda _, vectors: vectors,
     **{f"reciprocal k={k} dense={d}": reciprocal(k, d) for k in (5, 10, 30, 60) for d in (1, 1.5, 2, 3, 5)},
-    **{f"convex {share}": convex(share) for share in (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)},
+    **{f"convex {share}": convex(share) for share in (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.975)},
     **{f"stretched {share}": stretched(share) for share in (0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9)},
 }
 

@@ -18,7 +18,7 @@ from tests.benchmarks.retriever.data import Asked
 from tests.benchmarks.retriever.training import opened
 
 DEPTH = 10
-METRICS = ("ndcg@10", "first", "five")
+METRICS = ("ndcg@10", "first", "five", "recall@5")
 _DISCOUNTS = 1 / np.log2(np.arange(2, DEPTH + 2))
 
 
@@ -61,7 +61,7 @@ def measured_anew(asked: Asked, encoder: Encoder, work: Path) -> dict[Retrieval,
 
 
 def judged(ranked: Sequence[Sequence[str]], right: Sequence[frozenset[str]]) -> dict[str, list[float]]:
-    """Each metric, question by question, of rankings of calls."""
+    """Each metric, question by question, of rankings of calls: `first` and `five` ask for any right call."""
     made: dict[str, list[float]] = {metric: [] for metric in METRICS}
     for calls, wanted in zip(ranked, right, strict=True):
         hits = np.array([call in wanted for call in calls[:DEPTH]], dtype=float)
@@ -69,6 +69,7 @@ def judged(ranked: Sequence[Sequence[str]], right: Sequence[frozenset[str]]) -> 
         made["ndcg@10"].append(float((hits * _DISCOUNTS[: len(hits)]).sum() / ideal))
         made["first"].append(float(hits[:1].any()))
         made["five"].append(float(hits[:5].any()))
+        made["recall@5"].append(float(hits[:5].sum() / max(1, len(wanted))))
     return made
 
 
