@@ -461,8 +461,8 @@ def test_a_model_in_the_hub_s_cache_is_found_by_name(
 
 
 def test_a_name_of_the_registry_is_the_embedded_encoder(encoder: EmbeddedEncoder) -> None:
-    assert isinstance(load_encoder("minilm-l6"), EmbeddedEncoder)
-    elsewhere = load_encoder("minilm-l6", device="cpu")
+    assert isinstance(load_encoder(encoder.id), EmbeddedEncoder)
+    elsewhere = load_encoder(encoder.id, device="cpu")
     assert identity(elsewhere) == identity(encoder)
     np.testing.assert_allclose(elsewhere.encode(TEXTS), encoder.encode(TEXTS), atol=1e-4)
     with pytest.raises(UsageError, match="generator"):

@@ -213,7 +213,7 @@ def test_k_is_how_many_candidates_there_are(toy: Gorilla, benchmark: Benchmark) 
 def test_a_question_that_fails_is_recorded_counted_wrong_and_the_run_goes_on(
     benchmark: Benchmark, starter_index: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    failing = ToyGenerator("JSON", GenerationFailed("no more words", hint="ask again"))
+    failing = ToyGenerator("parse a JSON text", GenerationFailed("no more words", hint="ask again"))
     how: dict[str, Any] = {"modes": ["hybrid"], "choosers": ["model"], "fields": "call", "out": tmp_path}
     how["against"] = "hybrid, model chooses"
     found = evaluate(Gorilla.load(starter_index, generator=lambda: failing), benchmark, **how)
@@ -234,7 +234,7 @@ def test_a_question_that_fails_is_recorded_counted_wrong_and_the_run_goes_on(
 def test_whatever_a_backend_raises_on_one_question_costs_that_question(
     benchmark: Benchmark, starter_index: Path, error: Exception
 ) -> None:
-    gorilla = Gorilla.load(starter_index, generator=lambda: ToyGenerator("JSON", error))
+    gorilla = Gorilla.load(starter_index, generator=lambda: ToyGenerator("parse a JSON text", error))
     found = evaluate(gorilla, benchmark, modes=["hybrid"], choosers=["model"], fields="call", against="constant call")
     assert found.rows["hybrid, model chooses"]["failed"] == 1
 

@@ -1,1 +1,1 @@
-"""Trains and measures the shipped retriever: `make train` and `make retrieval`, with published data in DATA."""
+"""Trains and measures the shipped retriever: `python -m tests.benchmarks.retriever --help`."""
