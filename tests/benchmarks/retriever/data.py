@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,15 @@ from gorilla_rag.train.corpus import Corpus, Pair
 from gorilla_rag.train.from_docs import questions_from
 from gorilla_rag.train.leaks import Leak, deduplicated, guard, remove_leaks
 from gorilla_rag.train.questions import read_questions
-from tests.benchmarks.retriever import openapi
+from tests.benchmarks.retriever import openapi, written
 
 TRAINING = ("metatool", "apizoo", "seal_tools", "torchhub", "python")
 HUBS = ("apibench/torchhub", "apibench/huggingface", "apibench/tensorflowhub")
 READ = ("numpy", "pandas", "scikit-learn", "torch")
 """Packages whose docstrings are the corpus `python`; `LIBRARIES` are those that the 150 questions are about."""
 LIBRARIES = ("python", *READ, "requests")
-GENERAL = {"openapi": 12000, "products": 400}
-"""Questions made from web APIs' operations, and from what these APIs say of themselves."""
+GENERAL = {"openapi": 4000, "products": 400, "packages": 4000}
+"""Questions made from web APIs' operations, from what these APIs say of themselves, and from Python packages."""
 GIVEN = {"metatool": 1000, "apizoo": 900, "seal_tools": 900, "torchhub": 600}
 MADE = {"apizoo": 600, "seal_tools": 600, "python": 2000}
 _LIBRARY_QUESTIONS = Path(str(files("gorilla_rag.evaluate") / "benchmarks/python_libraries.jsonl"))
@@ -82,22 +83,29 @@ class Material:
 
 
 def general(folder: Path, archive: Path, *, seed: int = 0) -> Material:
-    """The first stage's: questions made from the documents of many web APIs."""
-    operations, products = openapi.documents(archive, seed)
-    found = [
-        Corpus(name, docs, tuple(questions_from(docs, count=count, seed=seed)), openapi.ORIGIN, openapi.LICENCE)
-        for (name, count), docs in zip(GENERAL.items(), (operations, products), strict=True)
+    """What has nothing to do with the training corpora: questions made from documents, and questions written for it."""
+    operations, products = openapi.documents(archive)
+    read = written.read(written.PACKAGES)[0]
+    sources = {
+        "openapi": (operations, openapi.ORIGIN, openapi.LICENCE),
+        "products": (products, openapi.ORIGIN, openapi.LICENCE),
+        "packages": (read, f"docstrings of {', '.join(written.PACKAGES)}", written.LICENCES),
+    }
+    made = [
+        Corpus(name, docs, tuple(questions_from(docs, count=GENERAL[name], seed=seed)), origin, licence)
+        for name, (docs, origin, licence) in sources.items()
     ]
-    return _clean(found, folder)
+    left_out = (question for name in LEFT_OUT for question in LEFT_OUT[name](folder).questions)
+    return _clean([*made, *written.corpora(archive)], chain(_never_trained(folder), left_out))
 
 
 def corpora(folder: Path, *, without: str = "", seed: int = 0) -> Material:
-    """The second stage's: the training corpora, without one of them."""
-    return _clean([_corpus(name, folder, seed) for name in TRAINING if name != without], folder)
+    """The training corpora, without one of them."""
+    return _clean([_corpus(name, folder, seed) for name in TRAINING if name != without], _never_trained(folder))
 
 
-def _clean(found: Sequence[Corpus], folder: Path) -> Material:
-    against = guard(_never_trained(folder))
+def _clean(found: Sequence[Corpus], evaluation: Iterable[str]) -> Material:
+    against = guard(evaluation)
     once = [deduplicated(corpus) for corpus in found]
     duplicates = sum(len(a.pairs) - len(b.pairs) for a, b in zip(found, once, strict=True))
     clean = [remove_leaks(corpus, against) for corpus in once]
@@ -244,6 +252,15 @@ def _libraries(folder: Path) -> Asked:
     return _asked("libraries", read.docs, [row["question"] for row in rows], right)
 
 
+def _packages(folder: Path) -> Asked:
+    """Questions written about Python packages of which none is trained on."""
+    del folder
+    found = written.held_out()
+    key = {doc.id: doc.call_key for doc in found.docs}
+    right = tuple(frozenset(key[one] for one in pair.relevant) for pair in found.pairs)
+    return _asked("packages", found.docs, [pair.question for pair in found.pairs], right)
+
+
 def _asked(name: str, docs: Sequence[ApiDoc], questions: Sequence[str], right: tuple[frozenset[str], ...]) -> Asked:
     return Asked(name, tuple(docs), tuple(questions), right, tuple(map(str, range(len(questions)))))
 
@@ -259,6 +276,7 @@ LEFT_OUT: Mapping[str, Callable[[Path], Asked]] = {
 _NEVER: Mapping[str, Callable[[Path], Asked]] = {
     **{name: partial(_hub, name) for name in HUBS},
     "bfcl": _bfcl,
+    "packages": _packages,
     "libraries": _libraries,
 }
 MEASURED = tuple(_NEVER)
