@@ -8,6 +8,7 @@ importing bm25s (and scipy with it) costs more than a whole search.
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -119,6 +120,11 @@ def best(scores: npt.NDArray[np.float32], limit: int, *, floor: float = -np.inf)
     order = np.lexsort((found, -scores[found]))
     positions = found[order].astype(np.int64)
     return positions, scores[positions]
+
+
+def rarest(documents: int) -> float:
+    """The most that one word adds to a score: the inverse document frequency of one that a single document has."""
+    return math.log(1 + (max(documents, 1) - 0.5) / 1.5)
 
 
 def question_words(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Fusion of several retrievers' scores by a convex combination."""
+"""Fusion of several retrievers' scores by a linear combination."""
 
 from __future__ import annotations
 
@@ -7,28 +7,30 @@ from collections.abc import Mapping
 
 from gorilla_rag.errors import UsageError
 
-# How much each retriever counts, and the least score that it can give. The shares were chosen on training corpora, each
-# searched by an encoder that hadn't seen it; docs/results/retriever.md has what they were chosen over.
-SHARES = {"bm25": 0.15, "dense": 0.85}
-_LEAST = {"bm25": 0.0, "dense": -1.0}
+# What a cosine of 1, and the rarest word in common, add to the sum. The second was chosen on training corpora, by an
+# encoder that had seen no question of them; docs/results/retriever.md has what it was chosen over.
+SHARES = {"bm25": 0.2, "dense": 1.0}
 
 
-def convex_combination(
-    rankings: Mapping[str, Mapping[int, float]], weights: Mapping[str, float] | None = None
+def linear_combination(
+    rankings: Mapping[str, Mapping[int, float]], weights: Mapping[str, float] | None = None, *, rarest: float
 ) -> list[tuple[int, float]]:
-    """Fuses rankings by the weighted mean of their scores, each put between 0, the least possible, and 1, the best.
+    """Fuses rankings by a weighted sum of their scores.
 
-    An item that only other retrievers found counts as the last that `dense` found, as every document has a cosine, and
-    as the least possible of `bm25`. The order of the retrievers doesn't matter, and one of weight zero might as well
-    not be there. Equal scores are ordered by item. Source: Bruch, Gai, Ingber, "An Analysis of Fusion Functions for
-    Hybrid Retrieval", ACM TOIS 2023 (arXiv 2210.11934), there TM2C2.
+    Cosines count as they are, BM25's scores in units of what the rarest word gives, so that neither depends on the
+    question's other candidates: a question that shares few words with any document is decided by vectors, whatever
+    its best BM25 score is. An item that only BM25 found counts as the last that `dense` found, as every document has a
+    cosine. The order of the retrievers doesn't matter, and one of weight zero might as well not be there. Equal scores
+    are ordered by item. Source: Wang, Zhuang, Zuccon, "BERT-based Dense Retrievers Require Interpolation with BM25 for
+    Effective Passage Retrieval", ICTIR 2021; there with no unit.
 
     Args:
         rankings: scores by item, by retriever (`bm25`, `dense`).
         weights: by retriever, times its share; 1 where not given.
+        rarest: the most that one word can add to a BM25 score, above zero.
 
     Returns:
-        `(item, score)`, best first; scores are from 0 to 1.
+        `(item, score)`, best first; a cosine plus `SHARES["bm25"]` for each rarest word, where no weights are given.
 
     Raises:
         UsageError: a weight for a retriever that isn't there, or one that is negative or not finite.
@@ -38,18 +40,13 @@ def convex_combination(
         raise UsageError(f"weights for {unknown}", hint=f"the retrievers are {', '.join(sorted(rankings))}")
     if wrong := {name: weight for name, weight in weights.items() if not 0 <= weight < math.inf}:
         raise UsageError(f"weights are {wrong}", hint="use finite numbers from zero up")
-    shares = {name: SHARES[name] * weights.get(name, 1.0) for name in rankings}
-    total = math.fsum(shares.values())
+    units = {"bm25": rarest, "dense": 1.0}
+    shares = {name: SHARES[name] * weights.get(name, 1.0) / units[name] for name in rankings}
     counted = {name: ranking for name, ranking in rankings.items() if shares[name] and ranking}
     items = {item for ranking in counted.values() for item in ranking}
-    scaled = {name: _scaled(ranking, items, name) for name, ranking in counted.items()}
-    scores = {item: math.fsum(shares[name] * of[item] for name, of in scaled.items()) / total for item in items}
+    missing = {name: min(ranking.values()) if name == "dense" else 0.0 for name, ranking in counted.items()}
+    scores = {
+        item: math.fsum(shares[name] * ranking.get(item, missing[name]) for name, ranking in counted.items())
+        for item in items
+    }
     return sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))
-
-
-def _scaled(ranking: Mapping[int, float], items: set[int], name: str) -> dict[int, float]:
-    """Each item's score from 0 to 1."""
-    least, best = _LEAST[name], max(ranking.values())
-    missing = min(ranking.values()) if name == "dense" else least
-    width = best - least
-    return {item: (ranking.get(item, missing) - least) / width if width > 0 else 1.0 for item in items}

@@ -18,7 +18,7 @@ from gorilla_rag.errors import IndexCorrupt, IndexMismatch, UsageError
 from gorilla_rag.index import bm25, manifest
 from gorilla_rag.index.bm25 import Found
 from gorilla_rag.index.dense import DenseIndex, DenseSearch, OpenDense
-from gorilla_rag.index.fusion import convex_combination
+from gorilla_rag.index.fusion import linear_combination
 from gorilla_rag.index.store import DocumentStore
 from gorilla_rag.text import TEXT_VERSION, query_text
 
@@ -234,7 +234,7 @@ class Index:
             batch = texts[start : start + BATCH]
             rankings = {name: self._rankings(name, batch, max(k, POOL), allowed, distinct) for name in names}
             each = (dict(zip(names, own, strict=True)) for own in zip(*rankings.values(), strict=True))
-            found += [_fused(own, weights, k) for own in each]
+            found += [_fused(own, weights, k, bm25.rarest(len(self))) for own in each]
         return found
 
     def _rankings(
@@ -305,14 +305,14 @@ class Index:
 
 
 def _fused(
-    rankings: Mapping[str, Ranking], weights: Mapping[str, float] | None, k: int
+    rankings: Mapping[str, Ranking], weights: Mapping[str, float] | None, k: int, rarest: float
 ) -> tuple[Ordered, Mapping[str, Ranking]]:
     """The best items of one retriever, or of several fused, and the rankings that count."""
     if len(rankings) == 1:
         (only,) = rankings.values()
         return list(zip(only.items, only.scores, strict=True))[:k], rankings
     scores = {name: dict(zip(ranking.items, ranking.scores, strict=True)) for name, ranking in rankings.items()}
-    ordered = convex_combination(scores, weights)[:k]
+    ordered = linear_combination(scores, weights, rarest=rarest)[:k]
     return ordered, {name: ranking for name, ranking in rankings.items() if (weights or {}).get(name, 1)}
 
 

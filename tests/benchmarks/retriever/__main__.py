@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> None:
         type=float,
         nargs=2,
         default=training.SHARES,
-        help="of what is learnt from web APIs, and from corpora",
+        help="of what the general training learns, and of what the corpora teach",
     )
     parser.add_argument("--set", action="append", default=[], metavar="SETTING=NUMBER", help="other than is shipped")
     given = parser.parse_args(arguments)
@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> None:
     elif given.verb == "folds":
         folds.run(given.data, given.work, trained(given.data, given.work, "", settings, tuple(given.shares)), tell)
     elif given.verb == "fuse":
-        for line in fusing.table(given.data, given.work, given.name or list(data.LEFT_OUT)):
+        for line in fusing.table(given.data, given.work, given.name or list(fusing.CHOSEN_ON)):
             sys.stdout.write(line + "\n")
     elif given.verb == "texts":
         for line in texts.table(given.data, load_encoder(training.BASE), given.name or list(data.LEFT_OUT), given.text):
