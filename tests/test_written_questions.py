@@ -1,0 +1,61 @@
+"""The questions that the retriever is trained with are what their README says, and leak nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.resources import files
+
+import pytest
+
+from gorilla_rag.train.leaks import guard
+from tests.benchmarks.retriever import written
+
+LIBRARIES = json.loads(
+    "[" + ",".join((files("gorilla_rag.evaluate") / "benchmarks/python_libraries.jsonl").read_text().splitlines()) + "]"
+)
+FILES = sorted(path.name for path in written.FOLDER.glob("*.jsonl"))
+
+
+def asked(name: str) -> list[str]:
+    rows = map(json.loads, (written.FOLDER / name).read_text(encoding="utf-8").splitlines())
+    return [question for row in rows for question in row.get("questions", [row.get("question")])]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_question_is_one_and_stands_once(name: str) -> None:
+    found = asked(name)
+    assert all(len(question.split()) >= 3 and question == question.strip() for question in found)
+    assert len(found) == len(set(found))
+
+
+def test_the_readme_counts_them() -> None:
+    readme = (written.FOLDER / "README.md").read_text(encoding="utf-8")
+    said = {
+        name: int(count.replace(",", "")) for name, count in re.findall(r"\| `(\w+\.jsonl)` \| ([\d,]+) \|", readme)
+    }
+    assert said == {name: len(asked(name)) for name in FILES}
+
+
+def test_none_resembles_one_of_the_150_about_libraries() -> None:
+    against = guard(row["question"] for row in LIBRARIES)
+    assert [leak for name in FILES for question in asked(name) if (leak := against.leak(question))] == []
+
+
+def test_no_package_is_trained_on_that_is_measured() -> None:
+    measured = {"python", "numpy", "pandas", "scikit-learn", "torch", "requests"}
+    assert not set(written.PACKAGES) & (measured | set(written.HELD_OUT))
+
+
+def test_held_out_questions_are_read_with_their_documents() -> None:
+    corpus = written.held_out()
+    assert len(corpus.pairs) == len(asked("packages_held_out.jsonl"))
+    ids = {doc.id for doc in corpus.docs}
+    assert all(pair.relevant[0] in ids for pair in corpus.pairs)
+
+
+def test_a_catalogue_that_was_invented_has_no_name_twice() -> None:
+    for name in written.INVENTED:
+        rows = list(map(json.loads, (written.FOLDER / f"invented_{name}.jsonl").read_text("utf-8").splitlines()))
+        assert len({row["name"] for row in rows}) == len(rows)
+        assert all(len(row["questions"]) == 2 for row in rows)
