@@ -37,7 +37,8 @@ class Hit:
 
     Attributes:
         doc: the document.
-        score: what the hits are ordered by; its scale depends on the retriever.
+        score: what the hits are ordered by: a cosine, BM25's sum, or, fused, their weighted sum
+            (`index/fusion.py`), which may be below zero or above one.
         rank: from 1.
         retrievers: each retriever that found it, with the rank and the score it gave: BM25's sum of term
             weights, dense's cosine.

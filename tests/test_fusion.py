@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -46,13 +47,25 @@ def test_words_and_their_unit_may_be_in_any_scale(
     assert dict(linear_combination({"bm25": others, "dense": dense}, rarest=5.0 * unit)) == pytest.approx(fused)
 
 
+@given(rankings_of_items, st.floats(1e-3, 1e3))
+def test_weights_of_one_ratio_give_the_same_scores(rankings: Rankings, factor: float) -> None:
+    weighted = dict(fused_of(rankings, dict.fromkeys(rankings, factor)))
+    assert weighted == pytest.approx(dict(fused_of(rankings)))
+
+
 @given(rankings_of_items, st.sets(ITEMS))
-def test_a_score_does_not_depend_on_other_candidates(rankings: Rankings, left_out: set[int]) -> None:
+def test_a_score_depends_on_others_by_the_least_cosine_alone(rankings: Rankings, left_out: set[int]) -> None:
     least = {"dense": {99: -1.0}} if "dense" in rankings else {}
     whole = {name: ranking | least.get(name, {}) for name, ranking in rankings.items()}
     fewer = {name: {i: s for i, s in ranking.items() if i not in left_out} for name, ranking in whole.items()}
     before = dict(fused_of(whole))
     assert all(score == before[item] for item, score in fused_of(fewer))
+
+
+def test_what_vectors_did_not_find_counts_as_the_last_that_they_did() -> None:
+    words = {1: 5.0}
+    assert dict(fused_of({"bm25": words, "dense": {2: 0.5}}))[1] == pytest.approx(0.5 + SHARES["bm25"])
+    assert dict(fused_of({"bm25": words, "dense": {2: 0.5, 3: -0.1}}))[1] == pytest.approx(-0.1 + SHARES["bm25"])
 
 
 @given(rankings_of_items, st.lists(weight_values, min_size=2, max_size=2))
@@ -90,9 +103,15 @@ def test_few_words_in_common_leave_the_order_to_vectors() -> None:
     assert [item for item, _ in fused_of({"bm25": {3: 9.0}, "dense": dense})] == [3, 1, 2]
 
 
-def test_the_rarest_word_adds_its_inverse_document_frequency_at_most() -> None:
-    assert bm25.rarest(1) == pytest.approx(math.log(4 / 3))
-    assert bm25.rarest(1000) == pytest.approx(math.log(1 + 999.5 / 1.5))
+@pytest.mark.parametrize("count", [1, 2, 50])
+def test_no_word_adds_more_than_the_rarest_can(tmp_path: Path, count: int) -> None:
+    documents = [["rare"] * 500, *([["other"]] * (count - 1))]
+    names = [path.rename(tmp_path / f"bm25-0.{path.name}").name for path in bm25.write(tmp_path, documents)]
+    scores = bm25.BM25(bm25.load(tmp_path, names), count).scores("rare")
+    assert 0.4 * bm25.rarest(count) < scores[0] <= bm25.rarest(count)
+
+
+def test_an_index_of_nothing_has_a_unit_too() -> None:
     assert bm25.rarest(0) > 0
 
 

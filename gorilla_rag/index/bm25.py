@@ -123,7 +123,10 @@ def best(scores: npt.NDArray[np.float32], limit: int, *, floor: float = -np.inf)
 
 
 def rarest(documents: int) -> float:
-    """The most that one word adds to a score: the inverse document frequency of one that a single document has."""
+    """The most that one word can add to a score: Lucene's inverse document frequency of what one document alone has.
+
+    A document adds less of it the longer it is and the fewer times it has the word.
+    """
     return math.log(1 + (max(documents, 1) - 0.5) / 1.5)
 
 

@@ -258,7 +258,7 @@ def _packages(folder: Path) -> Asked:
     found = written.held_out()
     key = {doc.id: doc.call_key for doc in found.docs}
     right = tuple(frozenset(key[one] for one in pair.relevant) for pair in found.pairs)
-    return _asked("packages", found.docs, [pair.question for pair in found.pairs], right)
+    return _asked("other-packages", found.docs, [pair.question for pair in found.pairs], right)
 
 
 def _asked(name: str, docs: Sequence[ApiDoc], questions: Sequence[str], right: tuple[frozenset[str], ...]) -> Asked:
@@ -276,7 +276,7 @@ LEFT_OUT: Mapping[str, Callable[[Path], Asked]] = {
 _NEVER: Mapping[str, Callable[[Path], Asked]] = {
     **{name: partial(_hub, name) for name in HUBS},
     "bfcl": _bfcl,
-    "packages": _packages,
+    "other-packages": _packages,
     "libraries": _libraries,
 }
 MEASURED = tuple(_NEVER)

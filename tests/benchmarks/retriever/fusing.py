@@ -1,7 +1,7 @@
 """Chooses how rankings are fused, on corpora by encoders that weren't trained on them: `… retriever fuse`.
 
 Each way of fusing gets the mean over corpora of nDCG@10, of the first candidate and of five: the training corpora, and
-`packages`, whose questions share few words with the documents. Nothing else that is only measured is looked at.
+`other-packages`, whose questions share few words with the documents. Nothing else that is only measured is looked at.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import numpy as np
 from gorilla_rag.answer import Candidate
 from gorilla_rag.encoders.load import SentenceTransformersEncoder
 from gorilla_rag.index import bm25
+from gorilla_rag.index.fusion import SHARES, linear_combination
 from gorilla_rag.train import retriever
 from tests.benchmarks.retriever import data
 from tests.benchmarks.retriever.measuring import METRICS, judged
 from tests.benchmarks.retriever.training import opened
 
 POOL = 100
-CHOSEN_ON = (*data.LEFT_OUT, "packages")
+CHOSEN_ON = (*data.LEFT_OUT, "other-packages")
 Ranking = Mapping[str, float]
 """Scores by call, best first."""
 Fuse = Callable[[Ranking, Ranking, float], Mapping[str, float]]
@@ -43,10 +44,16 @@ def reciprocal(k: float, dense: float) -> Fuse:
 def linear(share: float) -> Fuse:
     """The sum that the index makes, with so much for the rarest word in common."""
 
+    weights = {"bm25": share / SHARES["bm25"]}
+
     def fuse(words: Ranking, vectors: Ranking, rarest: float) -> Mapping[str, float]:
-        low = min(vectors.values(), default=0.0)
-        keys = dict.fromkeys((*vectors, *words))
-        return {key: vectors.get(key, low) + share * words.get(key, 0.0) / rarest for key in keys}
+        number = {key: place for place, key in enumerate(dict.fromkeys((*vectors, *words)))}
+        numbered = {
+            name: {number[key]: score for key, score in ranking.items()}
+            for name, ranking in (("bm25", words), ("dense", vectors))
+        }
+        keys = list(number)
+        return {keys[item]: score for item, score in linear_combination(numbered, weights, rarest=rarest)}
 
     return fuse
 

@@ -33,7 +33,7 @@ HELD_OUT = tuple(
 """Packages whose questions are never trained on."""
 INVENTED = ("models", "services", "organisations", "marketplace")
 _OWN = "written for this project by a language model (questions/README.md)"
-LICENCES = "BSD, MIT, Apache-2.0, PSF; questions: this project's"
+LICENCES = "each package's own (BSD, MIT, Apache-2.0, PSF, MPL-2.0, CNRI-Python); questions: this project's"
 
 
 def corpora(archive: Path) -> Iterator[Corpus]:
@@ -54,7 +54,7 @@ def held_out() -> Corpus:
 
 
 @cache
-def read(names: Sequence[str]) -> tuple[tuple[ApiDoc, ...], Mapping[str, str]]:
+def read(names: tuple[str, ...]) -> tuple[tuple[ApiDoc, ...], Mapping[str, str]]:
     """The documents of installed packages, and ids by the name of what is documented."""
     docs = packages.read(names, skip_bad=True).docs
     return docs, {doc.api_name: doc.id for doc in docs}
