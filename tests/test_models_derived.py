@@ -149,8 +149,8 @@ def test_a_killed_pull_leaves_nothing_that_is_taken_for_whole(pulled: tuple[Path
     assert seen[0] == "missing"  # killed while it merged
     assert seen[1:3] == ["ready", "ready"]  # once it was in place; while it was exported
     holding = {path.name for path in (place / "models").iterdir() if path.is_dir() and any(path.iterdir())}
-    assert holding == {BASE, NAME}
-    assert not list((place / "models" / NAME).glob(".export-*"))
+    assert holding == {BASE, registry.folder(NAME).name}
+    assert not list((place / "models" / registry.folder(NAME).name).glob(".export-*"))
 
 
 def test_a_pull_says_what_it_does_and_goes_on_where_it_was(pulled: tuple[Path, list[str]]) -> None:
@@ -162,7 +162,7 @@ def test_merging_is_shown(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gorilla_rag.cli.prepare.is_exported", lambda *_: True)
     result = CliRunner().invoke(app, ["models", "pull", NAME], env=SHOWN)
     assert "making MiniLM with noise out of all-MiniLM-L6-v2 (once)" in result.stderr
-    assert result.stdout.split() == [NAME, str(home / "models" / NAME)]
+    assert result.stdout.split() == [NAME, str(registry.folder(NAME))]
 
 
 def test_a_model_that_was_not_exported_yet_says_how(home: Path) -> None:
@@ -180,10 +180,22 @@ def test_a_model_that_was_never_pulled_is_missing(home: Path) -> None:
     assert f"gorilla-rag models pull {NAME}" in caught.value.hint
 
 
+def test_another_version_of_it_has_a_folder_of_its_own(
+    ready: Path, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = registry.folder(NAME)
+    newer = replace(spec, sha256={**spec.sha256, spec.weights: "0" * 64})
+    monkeypatch.setattr(registry, "MODELS", {**registry.MODELS, NAME: newer})
+    assert registry.folder(NAME).parent == own.parent == ready / "models"
+    assert registry.folder(NAME) != own
+    assert registry.state(NAME) == "missing"
+    assert (own / WEIGHTS).is_file()
+
+
 def test_a_second_pull_does_nothing(ready: Path) -> None:
-    before = (ready / "models" / NAME).stat().st_ino
-    assert pull(NAME) == ready / "models" / NAME
-    assert (ready / "models" / NAME).stat().st_ino == before
+    before = registry.folder(NAME).stat().st_ino
+    assert pull(NAME) == registry.folder(NAME)
+    assert registry.folder(NAME).stat().st_ino == before
 
 
 @pytest.mark.parametrize("how", ["find_links", "wheel"])
@@ -305,7 +317,7 @@ def test_the_verbs_list_it_and_remove_it_alone(home: Path) -> None:
         "license": "Apache-2.0",
         "state": "ready",
     }
-    assert run(app, ["models", "path", NAME]).stdout.strip() == str(home / "models" / NAME)
+    assert run(app, ["models", "path", NAME]).stdout.strip() == str(registry.folder(NAME))
     assert run(app, ["models", "remove", NAME]).stdout.strip() == f"{NAME} removed"
     assert (registry.state(BASE), registry.state(NAME)) == ("ready", "missing")
 

