@@ -200,7 +200,7 @@ def test_explanations_are_written_only_when_they_are_asked_for(
 def test_a_threshold_turns_weak_answers_into_refusals_and_counts_them(toy: Gorilla, benchmark: Benchmark) -> None:
     how: dict[str, Any] = {"modes": ["hybrid"], "choosers": ["retriever"], "fields": "call"}
     assert value(evaluate(toy, benchmark, **how), "hybrid", "refusal") == 0
-    strict = evaluate(toy, benchmark, threshold=0.999, **how)
+    strict = evaluate(toy, benchmark, threshold=1.0, **how)
     assert value(strict, "hybrid", "refusal") == 1
     assert 0 <= strict.rows["hybrid"]["refusal_precision"] <= 1
 
