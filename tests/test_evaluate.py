@@ -200,9 +200,14 @@ def test_explanations_are_written_only_when_they_are_asked_for(
 def test_a_threshold_turns_weak_answers_into_refusals_and_counts_them(toy: Gorilla, benchmark: Benchmark) -> None:
     how: dict[str, Any] = {"modes": ["hybrid"], "choosers": ["retriever"], "fields": "call"}
     assert value(evaluate(toy, benchmark, **how), "hybrid", "refusal") == 0
-    strict = evaluate(toy, benchmark, threshold=1.0, **how)
-    assert value(strict, "hybrid", "refusal") == 1
-    assert 0 <= strict.rows["hybrid"]["refusal_precision"] <= 1
+    sure = [toy.ask(question.text, mode="hybrid", fields="call").confidence for question in benchmark.questions]
+    for threshold in (0.999, 1.0):
+        strict = evaluate(toy, benchmark, threshold=threshold, **how)
+        weak = [confidence is None or confidence < threshold for confidence in sure]
+        assert value(strict, "hybrid", "refusal") == pytest.approx(sum(weak) / len(weak), abs=1e-6)
+        assert any(weak)
+        assert 0 <= strict.rows["hybrid"]["refusal_precision"] <= 1
+    assert all(weak)
 
 
 def test_k_is_how_many_candidates_there_are(toy: Gorilla, benchmark: Benchmark) -> None:

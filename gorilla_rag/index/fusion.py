@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from gorilla_rag.errors import UsageError
 
-# What a cosine of 1, and one rarest word that is all a document says, add to the sum. The second was chosen on corpora
-# of which the encoder had seen no question; docs/results/retriever.md has what it was chosen over.
+# What a cosine of 1, and the most that the index's rarest word can give, add to the sum. The second was chosen on
+# corpora of which the encoder had seen no question; docs/results/retriever.md has what it was chosen over.
 SHARES = {"bm25": 0.2, "dense": 1.0}
 
 
