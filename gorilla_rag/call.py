@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from types import EllipsisType
 from typing import Any, TypeAlias
 
+from gorilla_rag import syntax
 from gorilla_rag.errors import CallSyntaxError
 
 EXPR_KEY = "$expr"
-_UNREADABLE = (SyntaxError, ValueError, MemoryError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Literal:
     @property
     def value(self) -> object:
         """The Python object the literal stands for."""
-        return ast.literal_eval(self.source)
+        return syntax.literal(self.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +146,10 @@ def parse_call(text: str) -> Call:
     """
     source = textwrap.dedent(text).strip()
     try:
-        body = ast.parse(source).body
+        body = syntax.module(source).body
         if len(body) == 1:
             return _parse_statement(body[0])
-    except _UNREADABLE as error:
+    except syntax.UNREADABLE as error:
         raise _not_python(error, hint="write one call, such as f(x, name='y')") from error
     line, column = (body[1].lineno, body[1].col_offset + 1) if body else (1, 1)
     raise CallSyntaxError(
@@ -172,12 +172,12 @@ def calls_in(source: str) -> list[tuple[Call, ast.Call]]:
         CallSyntaxError: the source isn't Python.
     """
     try:
-        nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+        nodes = [node for node in ast.walk(syntax.module(source)) if isinstance(node, ast.Call)]
         nodes.sort(
             key=lambda node: (node.lineno, node.col_offset, -(node.end_lineno or 0), -(node.end_col_offset or 0))
         )
         return [(_from_node(node), node) for node in nodes]
-    except _UNREADABLE as error:
+    except syntax.UNREADABLE as error:
         raise _not_python(error, hint="mend the code") from error
 
 
@@ -189,7 +189,7 @@ def argument(value: Any) -> Argument:
     """
     try:
         return _argument(_expression(_source(value)))
-    except _UNREADABLE as error:
+    except syntax.UNREADABLE as error:
         raise _not_python(error, hint="write a simpler value") from error
 
 
@@ -279,8 +279,8 @@ def _source(value: Any) -> str:
 
 def _expression(source: str) -> ast.expr:
     try:
-        return ast.parse(source.strip(), mode="eval").body
-    except _UNREADABLE as error:
+        return syntax.expression(source)
+    except syntax.UNREADABLE as error:
         raise CallSyntaxError(
             f"{source!r} is not a Python expression", line=1, column=1, hint="write a variable's name"
         ) from error

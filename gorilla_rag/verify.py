@@ -9,7 +9,7 @@ import ast
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from gorilla_rag import signatures
+from gorilla_rag import signatures, syntax
 from gorilla_rag.answer import Check, Verdict
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.call import Argument, Call, Expr, Literal, calls_in
@@ -174,7 +174,7 @@ def _code_checks(call: Call, code: str, lookup: Lookup, doc: ApiDoc | None) -> I
     if call.raw is not None or not code:
         return
     try:
-        found, tree = calls_in(code), ast.parse(code)
+        found, tree = calls_in(code), syntax.module(code)
     except CallSyntaxError as error:
         yield Check("parses", "failed", error.message, "code")
         return

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cached_property
 
+from gorilla_rag import syntax
 from gorilla_rag.check import suppress
 from gorilla_rag.check.finding import Checked, Finding, Rule, Unchecked
 from gorilla_rag.check.meaning import OWN_MODULE, Dotted, InstanceOf, Meanings, NotKnown, Undefined
@@ -51,7 +52,7 @@ class Checker:
         self.resolver, self.file = resolver, file
         self.meanings = Meanings(resolver, own)
         self.reader = Reader(package)
-        self.reader.visit(ast.parse(source))
+        self.reader.visit(syntax.module(source))
         self._ignored = suppress.ignored_rules(source)
         self._lines = source.encode("utf-8", "replace").split(b"\n")
         self._findings: list[Finding] = []

@@ -17,6 +17,7 @@ from gorilla_rag.signatures.decorators import SAME_PARAMETERS, keeps_parameters
 from gorilla_rag.signatures.nodes import Builtin, Definition, Instance, Object, Unknown
 from gorilla_rag.signatures.objects import ObjectKind
 from gorilla_rag.signatures.tree import Tree, remaking_decorator, written
+from gorilla_rag.syntax import literal
 
 _KINDS = {
     griffe.ParameterKind.positional_only: inspect.Parameter.POSITIONAL_ONLY,
@@ -102,7 +103,7 @@ def _deprecation(one: Definition) -> str:
             value = decorator.value
             first = value.arguments[0] if isinstance(value, griffe.ExprCall) and value.arguments else ""
             try:
-                return str(ast.literal_eval(str(first)))
+                return str(literal(str(first)))
             except (ValueError, SyntaxError):
                 return "deprecated"
     return ""

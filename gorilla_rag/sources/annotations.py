@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
+from gorilla_rag import syntax
+
 Schema = dict[str, Any]
 
 _LONGEST = 500
@@ -77,8 +79,8 @@ def _of_annotation(annotation: str) -> Schema:
 def _parsed(source: str) -> Schema | None:
     """The schema of an annotation; `None` where it isn't one or has none."""
     try:
-        return _read(ast.parse(source.strip(), mode="eval").body)
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return _read(syntax.expression(source))
+    except syntax.UNREADABLE:
         return None
 
 

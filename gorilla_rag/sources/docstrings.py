@@ -5,7 +5,6 @@ griffe's parsers find the sections; the style is found by what stands in the doc
 
 from __future__ import annotations
 
-import ast
 import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Literal
 
 import griffe
 
+from gorilla_rag import syntax
 from gorilla_rag.sources.markup import bounded, code_blocks, first_sentence, paragraphs, plain_text, without_roles
 from gorilla_rag.sources.text_signatures import signature_in_docstring, signatures_in_docstring, without_signatures
 
@@ -187,7 +187,7 @@ def _default(text: str) -> str:
 def _literal(source: str) -> str | None:
     """The source of a literal, normalised; `None` for everything else."""
     try:
-        return repr(ast.literal_eval(source.strip("` ")))
+        return repr(syntax.literal(source.strip("` ")))
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return None
 

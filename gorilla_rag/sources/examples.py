@@ -9,6 +9,8 @@ import ast
 import builtins
 from collections.abc import Iterable, Sequence
 
+from gorilla_rag import syntax
+
 _CONVENTIONS = {
     "np": "import numpy as np",
     "pd": "import pandas as pd",
@@ -21,7 +23,6 @@ _CONVENTIONS = {
 }
 _BUILT_IN = frozenset(dir(builtins))
 _LONGEST = 1500
-_UNREADABLE = (SyntaxError, ValueError, MemoryError, RecursionError)
 
 
 def example(name: str, blocks: Sequence[str]) -> str:
@@ -69,8 +70,8 @@ def _missing(tree: ast.Module) -> list[str]:
 
 def _tree(code: str) -> ast.Module:
     try:
-        return ast.parse(code)
-    except _UNREADABLE:
+        return syntax.module(code)
+    except syntax.UNREADABLE:
         return ast.Module(body=[], type_ignores=[])
 
 

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 from textwrap import dedent
 
+from gorilla_rag import syntax
+
 _ROLE = re.compile(r":[a-zA-Z][\w+-]*(?::[a-zA-Z][\w+-]*)?:`([^`]*)`")
 _LINK = re.compile(r"`([^`<>]*)<[^<>`]*>`_{0,2}")
 _MARKDOWN_LINK = re.compile(r"\[([^\[\]]+)\](?:\([^()\s]*\)|\[[^\[\]]*\])")
@@ -179,7 +181,7 @@ def _python(lines: Sequence[str] | Iterator[str]) -> Iterator[str]:
     """A block, if it is Python and calls something."""
     source = dedent("\n".join(lines)).strip("\n")
     try:
-        if any(isinstance(node, ast.Call) for node in ast.walk(ast.parse(source))):
+        if any(isinstance(node, ast.Call) for node in ast.walk(syntax.module(source))):
             yield source
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
+    except syntax.UNREADABLE:
         return

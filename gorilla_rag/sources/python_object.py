@@ -9,7 +9,6 @@ usual form.
 
 from __future__ import annotations
 
-import ast
 import builtins
 import inspect
 import json
@@ -19,6 +18,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from gorilla_rag import syntax
 from gorilla_rag.apidoc import ApiDoc, document_id
 from gorilla_rag.signatures.environment import STANDARD_LIBRARY
 from gorilla_rag.signatures.objects import ApiObject
@@ -222,7 +222,7 @@ def _json(source: Any) -> tuple[bool, Any]:
     if not isinstance(source, str):
         return False, None
     try:
-        value = ast.literal_eval(source)
+        value = syntax.literal(source)
         written = json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
         return json.loads(written) == value, value
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):

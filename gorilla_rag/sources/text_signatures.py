@@ -11,6 +11,8 @@ import inspect
 import re
 from collections.abc import Iterator
 
+from gorilla_rag import syntax
+
 _HEAD = re.compile(r"\s*([A-Za-z_][\w.]*)\(")
 _DIRECTIVE = re.compile(
     r"^[ \t]*\.\. (?:function|method|class|py:function|py:method)::[ \t]*(?=[A-Za-z_])", re.MULTILINE
@@ -94,9 +96,9 @@ def _closing(text: str, start: int) -> int:
 
 def _parsed(inside: str) -> inspect.Signature | None:
     try:
-        (function,) = ast.parse(f"def f({_as_python(inside)}): pass").body
+        (function,) = syntax.module(f"def f({_as_python(inside)}): pass").body
         return _signature(function.args) if isinstance(function, ast.FunctionDef) else None
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
+    except syntax.UNREADABLE:
         return None
 
 
