@@ -126,7 +126,7 @@ def test_a_model_without_a_transformer_is_refused(tmp_path: Path, name: str) -> 
 
 def test_no_rows_and_no_model_are_refused(base: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nothing to train on"):
-        train([Rows("none", {}, ())], base, tmp_path / "out", settings=SMALL)
+        train([Rows("none", {}, (), ())], base, tmp_path / "out", settings=SMALL)
     with pytest.raises(ModelMissing):
         train([some_rows()], tmp_path / "nowhere", tmp_path / "out", settings=SMALL)
 

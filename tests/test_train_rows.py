@@ -20,7 +20,7 @@ from gorilla_rag.train.batches import FEWEST, ApartBatches
 from gorilla_rag.train.corpus import Corpus, Pair
 from gorilla_rag.train.held_back import split
 from gorilla_rag.train.negatives import mined
-from gorilla_rag.train.rows import MOST_POSITIVES, rows
+from gorilla_rag.train.rows import MOST_POSITIVES, Rows, rows
 from gorilla_rag.train.settings import Settings
 from tests.conftest import make_doc
 from tests.test_index_search import ToyEncoder
@@ -39,13 +39,27 @@ def pair(question: str, *relevant: str, omitted: tuple[str, ...] = ()) -> Pair:
 # Batches
 
 
-def batches(relevant: Relevant, size: int, *, seed: int = 0, epoch: int = 0) -> list[list[int]]:
+def batches(
+    relevant: Relevant, size: int, *, groups: Sequence[str] = (), seed: int = 0, epoch: int = 0
+) -> list[list[int]]:
     dataset: Any = SimpleNamespace(info=SimpleNamespace(description="toy"))
-    made = ApartBatches(dataset, relevant={"toy": relevant}, batch_size=size, drop_last=False, seed=seed)
+    rows_of = Rows("toy", {}, tuple(relevant), tuple(groups) or ("",) * len(relevant))
+    made = ApartBatches(dataset, rows={"toy": rows_of}, batch_size=size, drop_last=False, seed=seed)
     made.set_epoch(epoch)
     found = list(made)
     assert len(made) == len(found)
     return found
+
+
+def test_rows_of_a_group_come_one_after_the_other() -> None:
+    groups = ["", "a", "b", "a", "", "b", "a", "", "c", "c"] * 3
+    groups = [f"{group}{row // 10}" if group else "" for row, group in enumerate(groups)]
+    relevant = [frozenset({str(row)}) for row in range(len(groups))]
+    for seed in range(5):
+        order = [row for batch in batches(relevant, 30, groups=groups, seed=seed) for row in batch]
+        assert sorted(order) == list(range(len(groups)))
+        met = [groups[row] for row in order if groups[row]]
+        assert len([one for one, before in zip(met, ["", *met], strict=False) if one != before]) == len(set(met))
 
 
 ROWS = st.lists(st.frozensets(st.sampled_from("abcdefghijkl"), min_size=1, max_size=2), min_size=1, max_size=60)

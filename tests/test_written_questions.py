@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from importlib.resources import files
+from typing import Any
 
 import pytest
 
@@ -18,9 +19,16 @@ LIBRARIES = json.loads(
 FILES = sorted(path.name for path in written.FOLDER.glob("*.jsonl"))
 
 
+def lines(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (written.FOLDER / name).read_text(encoding="utf-8").splitlines()]
+
+
+def questions(row: dict[str, Any]) -> list[str]:
+    return list(row.get("questions") or [row["question"]])
+
+
 def asked(name: str) -> list[str]:
-    rows = map(json.loads, (written.FOLDER / name).read_text(encoding="utf-8").splitlines())
-    return [question for row in rows for question in row.get("questions", [row.get("question")])]
+    return [question for row in lines(name) for question in questions(row)]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -60,8 +68,16 @@ def test_held_out_questions_are_about_every_package_that_is() -> None:
     assert {name.lower() for name in about} == set(written.HELD_OUT)
 
 
-def test_an_invented_catalogue_has_no_name_twice_and_two_questions_of_each() -> None:
+def test_an_invented_catalogue_has_no_name_twice_and_as_many_questions_of_each() -> None:
     for name in written.INVENTED:
-        rows = list(map(json.loads, (written.FOLDER / f"invented_{name}.jsonl").read_text("utf-8").splitlines()))
+        rows = lines(f"invented_{name}.jsonl")
         assert len({row["name"] for row in rows}) == len(rows)
-        assert all(len(row["questions"]) == 2 for row in rows)
+        assert {len(questions(row)) for row in rows} == {1 if name.endswith("_near") else 2}
+
+
+def test_groups_are_of_few_documents_that_differ() -> None:
+    for name in FILES:
+        groups: dict[str, list[str]] = {}
+        for row in lines(name) if name.endswith("_near.jsonl") else ():
+            groups.setdefault(row["group"], []).append(row.get("about") or row["name"])
+        assert all(len(set(members)) == len(members) <= 5 for members in groups.values())

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from sentence_transformers.base.sampler import DefaultBatchSampler
 
+from gorilla_rag.train.rows import Rows
+
 # A batch smaller than this, and than what was asked for, teaches little and is left out, unless it is the only one.
 FEWEST = 8
 
@@ -15,17 +17,19 @@ FEWEST = 8
 class ApartBatches(DefaultBatchSampler):  # type: ignore[misc]
     """Shuffled batches in which no two rows share a right document.
 
-    Sharing one would punish the model for finding it. Rows that don't fit into a batch go into a later one.
+    Sharing one would punish the model for finding it. Rows that don't fit into a batch go into a later one. Rows of one
+    group come one after the other, so in one batch unless it ends between them.
 
     Args:
         dataset: its description names its corpus.
-        relevant: of each corpus, each row's right documents.
+        rows: of each corpus.
         options: as sentence-transformers gives them.
     """
 
-    def __init__(self, dataset: Any, *, relevant: Mapping[str, Sequence[frozenset[str]]], **options: Any) -> None:
+    def __init__(self, dataset: Any, *, rows: Mapping[str, Rows], **options: Any) -> None:
         super().__init__(dataset, **options)
-        self._relevant = relevant[dataset.info.description]
+        self._relevant = rows[dataset.info.description].relevant
+        self._blocks = _blocks(rows[dataset.info.description].groups)
         self._known: tuple[int, list[list[int]]] | None = None
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -40,8 +44,9 @@ class ApartBatches(DefaultBatchSampler):  # type: ignore[misc]
     def _made(self) -> list[list[int]]:
         if self._known is None or self._known[0] != self.epoch:
             generator = torch.Generator().manual_seed(self.seed + self.epoch)
-            order = torch.randperm(len(self._relevant), generator=generator).tolist()
-            self._known = self.epoch, list(self._batches(order))
+            order = torch.randperm(len(self._blocks), generator=generator).tolist()
+            rows = [row for block in order for row in self._blocks[block]]
+            self._known = self.epoch, list(self._batches(rows))
         return self._known[1]
 
     def _batches(self, rows: Sequence[int]) -> Iterator[list[int]]:
@@ -67,3 +72,11 @@ class ApartBatches(DefaultBatchSampler):  # type: ignore[misc]
                 batch.append(row)
                 taken |= self._relevant[row]
         return batch, others
+
+
+def _blocks(groups: Sequence[str]) -> list[list[int]]:
+    """Numbers of the rows that stay together: those of a group, and each that has none by itself."""
+    blocks: dict[tuple[str, int], list[int]] = {}
+    for row, group in enumerate(groups):
+        blocks.setdefault((group, 0) if group else ("", row), []).append(row)
+    return list(blocks.values())

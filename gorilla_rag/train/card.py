@@ -21,7 +21,7 @@ from gorilla_rag.train.leaks import Leak
 
 PAIRS = "pairs.jsonl"
 _LISTED = 20
-_FIELDS = {"corpus", "question", "relevant", "made", "omitted"}
+_FIELDS = {"corpus", "question", "relevant", "made", "omitted", "group"}
 
 
 def write_pairs(path: str | Path, corpora: Iterable[Corpus]) -> str:
@@ -129,7 +129,8 @@ def _pair(file: Path, number: int, line: str) -> tuple[str, Pair]:
         record: dict[str, Any] = json.loads(line)
         if set(record) != _FIELDS:
             raise ValueError(f"expected the fields {sorted(_FIELDS)}")
-        pair = Pair(record["question"], tuple(record["relevant"]), record["made"], tuple(record["omitted"]))
+        relevant, omitted = tuple(record["relevant"]), tuple(record["omitted"])
+        pair = Pair(record["question"], relevant, record["made"], omitted, record["group"])
         return str(record["corpus"]), pair
     except (ValueError, TypeError, AttributeError) as error:
         hint = "write the file again from its corpora"

@@ -22,12 +22,15 @@ class Pair:
         relevant: ids of documents, at least one.
         made: where the question is from and how it is put: `given`, or `functionality/chatty`.
         omitted: texts to be left out of the document when the pair is trained with: what the question was made from.
+        group: pairs of one group, whose documents are easily confused, are trained with in one batch, where each
+            document is a negative for the others' questions; empty for none.
     """
 
     question: str
     relevant: tuple[str, ...]
     made: str
     omitted: tuple[str, ...] = ()
+    group: str = ""
 
     def __post_init__(self) -> None:
         """Refuses a pair that teaches nothing."""

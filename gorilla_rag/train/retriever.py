@@ -164,7 +164,7 @@ def _record(rows: Sequence[Rows], base: Path, settings: Settings, held_out: Held
         "base": model_folder.identity(base),
         "text": TEXT_VERSION,
         "settings": asdict(settings),
-        "rows": {one.name: checkpoints.digest([one.columns, *map(sorted, one.relevant)]) for one in rows},
+        "rows": {one.name: checkpoints.digest([one.columns, *map(sorted, one.relevant), *one.groups]) for one in rows},
         "held-out corpora": held_out.digest if held_out else "",
         "versions": {name: version(name) for name in ("sentence-transformers", "transformers", "torch")},
     }
@@ -205,7 +205,7 @@ def _trainer(
 ) -> _Trainer:
     disable_progress_bars()
     model.max_seq_length = min(settings.longest, model.max_seq_length or settings.longest)
-    sampler = partial(ApartBatches, relevant={one.name: one.relevant for one in rows})
+    sampler = partial(ApartBatches, rows={one.name: one for one in rows})
     sets = DatasetDict({one.name: _dataset(one) for one in rows if one.relevant})
     per_epoch = sum(len(sampler(each, batch_size=settings.batch, drop_last=False)) for each in sets.values())
     every = max(1, per_epoch // settings.checks)

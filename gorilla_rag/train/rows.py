@@ -22,11 +22,13 @@ class Rows:
         name: the corpus's.
         columns: texts by column: `question`, `document`, `negative_1`, …; all of one length.
         relevant: of each row, ids of every document that is right for its question.
+        groups: of each row, its pair's group; empty for none.
     """
 
     name: str
     columns: dict[str, list[str]]
     relevant: tuple[frozenset[str], ...]
+    groups: tuple[str, ...]
 
 
 def rows(corpus: Corpus, negatives: Sequence[Sequence[str]], *, count: int, seed: int = 0) -> Rows:
@@ -51,6 +53,7 @@ def rows(corpus: Corpus, negatives: Sequence[Sequence[str]], *, count: int, seed
     names = [f"negative_{number + 1}" for number in range(count)]
     columns: dict[str, list[str]] = {name: [] for name in ("question", "document", *names)}
     relevant: list[frozenset[str]] = []
+    groups: list[str] = []
     for pair, same, mined in zip(corpus.pairs, right, negatives, strict=True):
         for one in _positives(pair, rng):
             wrong = _filled(mined, everything, same, count, rng)
@@ -59,7 +62,8 @@ def rows(corpus: Corpus, negatives: Sequence[Sequence[str]], *, count: int, seed
             for name, other in zip(names, wrong, strict=True):
                 columns[name].append(encoder_text(by_id[other]))
             relevant.append(frozenset(pair.relevant))
-    return Rows(corpus.name, columns, tuple(relevant))
+            groups.append(pair.group)
+    return Rows(corpus.name, columns, tuple(relevant), tuple(groups))
 
 
 def _positives(pair: Pair, rng: random.Random) -> Sequence[str]:

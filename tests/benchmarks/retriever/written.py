@@ -31,7 +31,10 @@ HELD_OUT = tuple(
     """.split()
 )
 """Packages whose questions are never trained on."""
-INVENTED = ("models", "services", "organisations", "marketplace")
+INVENTED = (
+    "models", "services", "organisations", "marketplace",
+    "models_near", "services_near", "tools_near", "rest_near", "python_near",
+)  # fmt: skip
 _OWN = "written for this project by a language model (questions/README.md)"
 LICENCES = "each package's own (BSD, MIT, Apache-2.0, PSF, MPL-2.0, CNRI-Python); questions: this project's"
 
@@ -39,10 +42,12 @@ LICENCES = "each package's own (BSD, MIT, Apache-2.0, PSF, MPL-2.0, CNRI-Python)
 def corpora(archive: Path) -> Iterator[Corpus]:
     """Every corpus of written questions, but the one that is held out."""
     operations, products = openapi.documents(archive)
-    yield _written("operations", operations, {doc.id: doc.id for doc in operations}, openapi.ORIGIN, openapi.LICENCE)
-    yield _written("products", products, {doc.id: doc.id for doc in products}, openapi.ORIGIN, openapi.LICENCE)
+    own = {doc.id: doc.id for doc in (*operations, *products)}
+    for name, docs in (("operations", operations), ("operations_near", operations), ("products", products)):
+        yield _written(name, docs, own, openapi.ORIGIN, openapi.LICENCE)
     docs, ids = read(PACKAGES)
-    yield _written("packages", docs, ids, f"docstrings of {', '.join(PACKAGES)}", LICENCES)
+    for name in ("packages", "packages_near"):
+        yield _written(name, docs, ids, f"docstrings of {', '.join(PACKAGES)}", LICENCES)
     for name in INVENTED:
         yield _invented(name)
 
@@ -64,8 +69,10 @@ def _written(name: str, docs: Sequence[ApiDoc], ids: Mapping[str, str], origin: 
     found = list(_lines(name))
     if unknown := {row["about"] for row in found if row["about"] not in ids}:
         raise LookupError(f"{len(unknown)} questions of {name} are about nothing that was read: {sorted(unknown)[:5]}")
-    pairs = [Pair(row["question"], (ids[row["about"]],), "written") for row in found]
-    return Corpus(f"{name}-written", tuple(docs), tuple(pairs), f"{origin}; questions {_OWN}", licence)
+    pairs = [Pair(row["question"], (ids[row["about"]],), "written", group=row.get("group", "")) for row in found]
+    return Corpus(
+        f"{name}-written".replace("_", "-"), tuple(docs), tuple(pairs), f"{origin}; questions {_OWN}", licence
+    )
 
 
 def _invented(name: str) -> Corpus:
@@ -82,8 +89,9 @@ def _invented(name: str) -> Corpus:
             kind="tool",
         )
         docs.append(doc)
-        pairs += [Pair(question, (doc.id,), "written") for question in row["questions"]]
-    return Corpus(f"invented-{name}", tuple(docs), tuple(pairs), _OWN, "this project's")
+        questions, group = row.get("questions") or [row["question"]], row.get("group", "")
+        pairs += [Pair(question, (doc.id,), "written", group=group) for question in questions]
+    return Corpus(f"invented-{name}".replace("_", "-"), tuple(docs), tuple(pairs), _OWN, "this project's")
 
 
 def _lines(name: str) -> Iterator[dict[str, Any]]:
