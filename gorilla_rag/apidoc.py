@@ -32,6 +32,8 @@ class ApiDoc:
         version: of the API that is documented; empty when unknown.
         source: where the document came from.
         trusted: whether the user vouched for the source.
+        details: what else the documentation says, by name: of an HTTP operation its `servers`, `responses`, `security`,
+            what it `consumes`, and whether it is `deprecated`.
     """
 
     id: str
@@ -51,6 +53,7 @@ class ApiDoc:
     source: str = ""
     license: str = ""
     trusted: bool = False
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuses a document that could never answer anything."""
@@ -105,8 +108,9 @@ class ApiDoc:
         return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
-        """The document as JSON."""
-        return asdict(self) | {"python_environment_requirements": list(self.python_environment_requirements)}
+        """The document as JSON; without `details` where there are none."""
+        made = asdict(self) | {"python_environment_requirements": list(self.python_environment_requirements)}
+        return made if self.details else {key: value for key, value in made.items() if key != "details"}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ApiDoc:

@@ -11,7 +11,7 @@ from gorilla_rag.encoders import Encoder
 from gorilla_rag.errors import IndexBusy
 from gorilla_rag.index import change, manifest
 from gorilla_rag.models import registry
-from gorilla_rag.sources import apibench
+from gorilla_rag.sources import formats
 from gorilla_rag.text import TEXT_VERSION
 
 
@@ -23,7 +23,7 @@ def corpus() -> Path:
 
 def documents() -> tuple[ApiDoc, ...]:
     """The starter corpus."""
-    return apibench.read([corpus()], trusted=True).docs
+    return formats.read([corpus()], trusted=True).docs
 
 
 def folder() -> Path:

@@ -21,7 +21,7 @@ from gorilla_rag.evaluate.noise import noise
 from gorilla_rag.index import change
 from gorilla_rag.index.check import check
 from gorilla_rag.index.index import Index
-from gorilla_rag.sources import apibench
+from gorilla_rag.sources import formats
 from tests.benchmarks import baseline
 
 pytestmark = pytest.mark.data
@@ -70,7 +70,7 @@ def indexes(data: Path, encoder: EmbeddedEncoder, tmp_path_factory: pytest.TempP
     made = {}
     for hub in HUBS:
         folder = tmp_path_factory.mktemp(hub)
-        docs = apibench.read([data / "apibench" / "api" / f"{hub}_api.jsonl"]).docs
+        docs = formats.read([data / "apibench" / "api" / f"{hub}_api.jsonl"]).docs
         change.build(folder, docs, encoder)
         made[hub] = Index(folder, encoder)
     return made

@@ -10,7 +10,7 @@ import pytest
 
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.errors import BenchmarkError
-from gorilla_rag.sources import apibench
+from gorilla_rag.sources import formats
 from gorilla_rag.train.corpus import Pair
 from gorilla_rag.train.questions import read_questions
 
@@ -128,7 +128,7 @@ def test_a_file_without_any_question_on_the_documents_is_refused(tmp_path: Path,
 
 @pytest.mark.data
 def test_the_published_training_questions_all_find_their_document(data: Path) -> None:
-    docs = apibench.read([data / "apibench" / "api" / "torchhub_api.jsonl"]).docs
+    docs = formats.read([data / "apibench" / "api" / "torchhub_api.jsonl"]).docs
     read = read_questions(data / "apibench" / "apibench" / "torchhub_train.json", docs)
     assert len(read.pairs) == 837
     assert not read.unknown

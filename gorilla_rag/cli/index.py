@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,10 +15,16 @@ if TYPE_CHECKING:
     from gorilla_rag.sources.python import PackagesRead
 
 app = typer.Typer(help="Build and change indexes.", no_args_is_help=True, rich_markup_mode=None)
-_FILES = "APIBench (.jsonl) or API Zoo (.json) files, or folders of them."
+_FILES = (
+    "Documentation files, or folders of them: OpenAPI or Swagger (.json, .yaml), lists of tools (OpenAI, MCP), "
+    "RapidAPI's tools, APIBench (.jsonl), API Zoo (.json)."
+)
 Sources = Annotated[list[Path], typer.Argument(help=_FILES)]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave malformed entries out and report them.")]
 Trust = Annotated[bool, typer.Option("--trust", help="You vouch for these files.")]
+External = Annotated[
+    bool, typer.Option("--allow-external-refs", help="Follow an OpenAPI file's references to files beside it.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One line of JSON.")]
 _SHOWN = 10
 _PACKAGES = "Installed Python packages; commas, or once each. `python` is the standard library."
@@ -39,6 +46,7 @@ def build(
     ] = None,
     skip_bad: SkipBad = False,
     trust: Trust = False,
+    allow_external_refs: External = False,
     json_: Json = False,
 ) -> None:
     """Build an index from documentation files, installed packages, or both.
@@ -48,11 +56,11 @@ def build(
     """
     from gorilla_rag.cli import prepare
     from gorilla_rag.index import change
-    from gorilla_rag.sources import apibench
+    from gorilla_rag.sources import formats
 
-    files = apibench.read(sources or [], skip_bad=skip_bad, trusted=trust)
+    files = formats.read(sources or [], skip_bad=skip_bad, trusted=trust, external=allow_external_refs)
     named = [name for given in packages or [] for name in given.split(",") if name]
-    recipe: dict[str, Any] = {"source": "apibench", "paths": [str(path) for path in sources or []]}
+    recipe: dict[str, Any] = {"source": "files", "paths": [str(path) for path in sources or []]}
     made = prepare.encoder(encoder)
     with show.steps() as tell:
         docs, problems = [*files.docs], list(map(str, files.problems))
@@ -61,7 +69,7 @@ def build(
             docs, problems = [*docs, *read.docs], [*problems, *map(str, read.problems)]
             recipe |= {"source": "python", "packages": dict(read.counts)}
         change.build(out, docs, made, recipe=recipe, progress=tell)
-    _report(out, problems, json_)
+    _report(out, problems, json_, notes=files.notes)
 
 
 def _packages(
@@ -94,18 +102,19 @@ def add(
     encoder: options.Encoder = None,
     skip_bad: SkipBad = False,
     trust: Trust = False,
+    allow_external_refs: External = False,
     json_: Json = False,
 ) -> None:
     """Add documents to an index, or (--update) replace those of the same id."""
     from gorilla_rag.cli import prepare
     from gorilla_rag.index import change
-    from gorilla_rag.sources import apibench
+    from gorilla_rag.sources import formats
 
-    read = apibench.read(sources, skip_bad=skip_bad, trusted=trust)
+    read = formats.read(sources, skip_bad=skip_bad, trusted=trust, external=allow_external_refs)
     made = prepare.encoder_of(index, encoder)
     with show.steps() as tell:
         (change.update if update else change.add)(index, read.docs, made, progress=tell)
-    _report(index, list(map(str, read.problems)), json_)
+    _report(index, list(map(str, read.problems)), json_, notes=read.notes)
 
 
 @app.command()
@@ -174,7 +183,7 @@ def _starter() -> Path:
     return starter.folder()
 
 
-def _report(folder: Path, problems: list[str], as_json: bool) -> None:
+def _report(folder: Path, problems: list[str], as_json: bool, *, notes: Sequence[str] = ()) -> None:
     from gorilla_rag.index import manifest
     from gorilla_rag.index.store import FILTERS, DocumentStore
 
@@ -193,12 +202,17 @@ def _report(folder: Path, problems: list[str], as_json: bool) -> None:
                 "recipe": dict(found.recipe),
                 "values": values,
                 "skipped": problems,
+                "notes": list(notes),
             }
         )
         return
     out = show.console()
     for problem in problems:
         show.notes().print(f"skipped: {problem}", markup=False)
+    for note in notes[:_SHOWN]:
+        show.notes().print(f"note: {note}", markup=False)
+    if len(notes) > _SHOWN:
+        show.notes().print(f"note: … and {len(notes) - _SHOWN} more (--json has all)", markup=False)
     out.print(f"{folder}", markup=False)
     counts = ", ".join(f"{count} {name}" for name, count in found.counts.items())
     out.print(f"    {counts}, {size / 1e6:.1f} MB, encoder {found.encoder['id']}")

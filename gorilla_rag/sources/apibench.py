@@ -1,4 +1,4 @@
-"""APIBench's JSON Lines and the API Zoo's JSON lists as `ApiDoc`s.
+"""APIBench's JSON Lines and the API Zoo's JSON lists: their entries, and each as an `ApiDoc`.
 
 APIBench (arXiv 2305.15334) keeps one JSON object a line; its fields come in many shapes (`api_arguments` as a list,
 an object, a string, "N/A" or null; `example_code` as a list or a string). The API Zoo keeps one list a file. A bad
@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,44 +17,10 @@ from gorilla_rag.apidoc import ApiDoc, document_id
 from gorilla_rag.errors import SourceError, UsageError
 from gorilla_rag.text import is_empty
 
-SUFFIXES = (".jsonl", ".json")
 _HTTP_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _HINT = "mend the entry, or leave such entries out with --skip-bad"
 _MARKED = re.compile(r"#+ *Instruction *:(.*?)(?:#+ *Output|<<<domain|$)", re.DOTALL)
 _QUOTED = re.compile(r"['\"]Instruction['\"]: ?['\"]?(.*?)['\"]?, ['\"]Output", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class SourceRead:
-    """What was read: the documents, and what could not be made one."""
-
-    docs: tuple[ApiDoc, ...]
-    problems: tuple[SourceError, ...] = field(default=())
-
-
-def read(paths: Iterable[str | Path], *, skip_bad: bool = False, trusted: bool = False) -> SourceRead:
-    """Reads files, or every `.json` and `.jsonl` file of folders.
-
-    Args:
-        paths: files and folders.
-        skip_bad: leave malformed entries out and report them, instead of stopping at the first.
-        trusted: whether the user vouches for the files.
-
-    Raises:
-        SourceError: a path that isn't there, a folder without documentation, or (without `skip_bad`) a bad entry.
-    """
-    docs: list[ApiDoc] = []
-    problems: list[SourceError] = []
-    for path in _files(paths):
-        for item in entries(path):
-            made = item if isinstance(item, SourceError) else _document(path, *item, trusted=trusted)
-            if isinstance(made, ApiDoc):
-                docs.append(made)
-                continue
-            if not skip_bad:
-                raise made
-            problems.append(made)
-    return SourceRead(tuple(_with_unique_ids(docs)), tuple(problems))
 
 
 def document(record: Mapping[str, Any], *, source: str = "", trusted: bool = False) -> ApiDoc:
@@ -118,19 +82,6 @@ def question_in(code: str) -> str:
     return found.group(1).strip() if found else ""
 
 
-def _files(paths: Iterable[str | Path]) -> Iterator[Path]:
-    for given in map(Path, paths):
-        if given.is_dir():
-            found = sorted(file for file in given.rglob("*") if file.suffix in SUFFIXES and file.is_file())
-            if not found:
-                raise SourceError("no .json or .jsonl file", file=str(given), line=0, hint="name the files themselves")
-            yield from found
-        elif given.is_file():
-            yield given
-        else:
-            raise SourceError("no such file or folder", file=str(given), line=0, hint="check the path")
-
-
 def _list_entries(path: Path, text: str) -> Iterator[tuple[int, Any] | SourceError]:
     try:
         entries = json.loads(text)
@@ -139,35 +90,6 @@ def _list_entries(path: Path, text: str) -> Iterator[tuple[int, Any] | SourceErr
         yield SourceError(f"not a JSON list: {error}", file=str(path), line=line, hint="mend the file")
         return
     yield from enumerate(entries, start=1)
-
-
-def _document(path: Path, number: int, record: Any, *, trusted: bool) -> ApiDoc | SourceError:
-    if not isinstance(record, Mapping):
-        reason = f"expected an object, found {type(record).__name__}"
-        return SourceError(reason, file=str(path), line=number, hint=_HINT)
-    try:
-        made = document(record, source=path.stem, trusted=trusted)
-        _ = made.content_hash  # what has no hash can't be stored
-    except UsageError as error:
-        reason = error.message
-    except (UnicodeEncodeError, RecursionError) as error:
-        reason = f"can't be stored: {error}"
-    else:
-        return made
-    return SourceError(reason, file=str(path), line=number, hint=_HINT)
-
-
-def _with_unique_ids(docs: Iterable[ApiDoc]) -> Iterator[ApiDoc]:
-    """The second and later documents of one id get `#2`, `#3`, …, in the order in which they stand."""
-    seen: Counter[str] = Counter()
-    taken: set[str] = set()
-    for doc in docs:
-        unique = doc.id
-        while unique in taken or not seen[doc.id]:
-            seen[doc.id] += 1
-            unique = doc.id if seen[doc.id] == 1 else f"{doc.id}#{seen[doc.id]}"
-        taken.add(unique)
-        yield doc if unique == doc.id else replace(doc, id=unique)
 
 
 def _text(value: Any) -> str:

@@ -17,7 +17,7 @@ from gorilla_rag.errors import BenchmarkError, UsageError
 from gorilla_rag.evaluate.benchmark import Benchmark, Question
 from gorilla_rag.evaluate.judgements import Readings, judgements
 from gorilla_rag.evaluate.metrics.gorilla_ast import GorillaScorer, Hub
-from gorilla_rag.sources import apibench
+from gorilla_rag.sources import apibench, formats
 
 NAMES: dict[str, Hub] = {
     "apibench/torchhub": "torchhub",
@@ -46,7 +46,7 @@ def load(name: str, folder: str | Path) -> Benchmark:
         raise UsageError(f"benchmark {name!r}", hint=f"use one of {', '.join(NAMES)}")
     hub = NAMES[name]
     api, asked = files(hub, Path(folder))
-    docs = apibench.read([api]).docs
+    docs = formats.read([api]).docs
     records = list(read_lines(asked))
     key_of = {doc.id: doc.call_key for doc in docs}
     grades = {question: _by_call(found, key_of) for question, found in judgements(name).items()}

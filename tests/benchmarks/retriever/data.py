@@ -18,7 +18,7 @@ from typing import Any
 
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.evaluate.benchmarks import apibench as benchmarks
-from gorilla_rag.sources import apibench
+from gorilla_rag.sources import formats
 from gorilla_rag.sources import python as packages
 from gorilla_rag.text import plain, surface_words
 from gorilla_rag.train.corpus import Corpus, Pair
@@ -150,7 +150,7 @@ def _given(name: str, folder: Path, docs: Sequence[ApiDoc], seed: int) -> list[P
 def documents(name: str, folder: Path) -> tuple[ApiDoc, ...]:
     """The documents of a training corpus."""
     if name == "torchhub":
-        return apibench.read([folder / "apibench/api/torchhub_api.jsonl"]).docs
+        return formats.read([folder / "apibench/api/torchhub_api.jsonl"]).docs
     if name == "python":
         return packages.read(READ).docs
     return tuple(_tool(row, domain=str(row.get("domain") or "")) for row in _rows(_training(folder, name, "docs")))
