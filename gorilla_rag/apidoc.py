@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from gorilla_rag.call import Call, Expr, parse_or_raw
 from gorilla_rag.errors import UsageError
+from gorilla_rag.request import Route
 
 Kind = Literal["python", "http", "tool"]
 _NOT_PACKAGES = {"pip", "pip3", "install", "python", "import", "from", "git", "conda"}
@@ -64,8 +65,14 @@ class ApiDoc:
 
     @cached_property
     def call(self) -> Call:
-        """The documented call, parsed; raw where it isn't one Python call."""
-        return parse_or_raw(self.api_call) if self.kind == "python" else Call(raw=self.api_call)
+        """The documented call, parsed; raw where it is neither one Python call, nor a tool's name, nor an operation."""
+        if self.kind == "python":
+            return parse_or_raw(self.api_call)
+        if self.kind == "tool":
+            named = not re.search(r"[\s()]", self.api_call.strip())
+            return Call(function=self.api_call.strip()) if named else Call(raw=self.api_call)
+        route = Route.of(self.api_call, self.parameters, str(self.details.get("consumes") or ""))
+        return Call(function=f"{route.method} {route.url}", route=route) if route else Call(raw=self.api_call)
 
     @cached_property
     def parameter_names(self) -> tuple[str, ...]:
@@ -84,7 +91,10 @@ class ApiDoc:
 
     @cached_property
     def call_key(self) -> str:
-        """Equal for documents of the same call."""
+        """Equal for documents of the same call; tools of one name are one if they take the same arguments."""
+        if self.kind == "tool" and self.call.raw is None:
+            names = ", ".join(sorted(self.parameters.get("properties", {})))
+            return f"{self.call.function}({names}) of {self.framework}"
         return self.call.key(self.parameter_names)
 
     @cached_property

@@ -1,7 +1,8 @@
-"""`Call`: one API call as a syntax tree. Parses, binds, compares and renders; never imports or runs anything.
+"""`Call`: one API call as a syntax tree. Parses, binds, compares and renders; never imports, sends or runs anything.
 
-Knows Python's grammar and nothing about documents, indexes or models. A text that isn't one Python call (a
-shell line, a tuple of calls) can be kept as a *raw* call, which compares as normalised text.
+Knows Python's grammar and nothing about documents, indexes or models. A call of a tool has the tool's name as its
+function, one of an HTTP operation its method and address, with a `Route`. A text that isn't one Python call (a shell
+line, a tuple of calls) can be kept as a *raw* call, which compares as normalised text.
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import EllipsisType
 from typing import Any, TypeAlias
+from typing import Literal as OneOf
 
 from gorilla_rag import syntax
-from gorilla_rag.errors import CallSyntaxError
+from gorilla_rag.errors import CallSyntaxError, UsageError
+from gorilla_rag.request import Request, Route
 
 EXPR_KEY = "$expr"
+Form = OneOf["call", "curl", "httpx"]
+_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,7 @@ class Call:
         kwargs: keyword arguments as `(name, value)`, in the order written; the name of `**x` is `"**"`.
         receiver: what a method chain's last method is called on, else `None`.
         raw: the text of something that isn't one Python call; then everything else is empty.
+        route: of an HTTP operation, where its arguments go.
     """
 
     function: str = ""
@@ -58,20 +64,62 @@ class Call:
     kwargs: tuple[tuple[str, Argument], ...] = ()
     receiver: Call | None = None
     raw: str | None = None
+    route: Route | None = None
 
     @property
     def path(self) -> str:
         """The dotted name with the receiver's in front of it, without arguments: `a.b().c` for `a.b(1).c(2)`."""
         return f"{self.receiver.path}().{self.function}" if self.receiver else self.function
 
-    def render(self) -> str:
-        """The call as Python source (a raw call as it was given)."""
+    def render(self, form: Form = "call") -> str:
+        """The call as text: Python source, or an HTTP request's method, address and body (a raw call as it was given).
+
+        Args:
+            form: `curl` or `httpx` gives an HTTP request as a command, or as Python.
+
+        Raises:
+            UsageError: `curl` or `httpx` of a call that isn't an HTTP request.
+        """
+        if form != "call":
+            return self.request().curl() if form == "curl" else self.request().httpx()
         if self.raw is not None:
             return self.raw
+        if self.route is not None:
+            return self.request().line()
         arguments = [_render(value) for value in self.args]
-        arguments += [f"**{_render(v)}" if k == "**" else f"{k}={_render(v)}" for k, v in self.kwargs]
+        arguments += [_keyword(name, _render(value)) for name, value in self.kwargs]
         owner = f"{self.receiver.render()}." if self.receiver else ""
         return f"{owner}{self.function}({', '.join(arguments)})"
+
+    def request(self) -> Request:
+        """The HTTP request that the call is.
+
+        Raises:
+            UsageError: it isn't one.
+        """
+        if self.route is None:
+            raise UsageError(
+                f"{self.render()} is no HTTP request", hint="ask for this form of an HTTP operation's call"
+            )
+        return self.route.request(self.values)
+
+    def tool_call(self, call_id: str = "call_0") -> dict[str, Any]:
+        """The call as one of the `tool_calls` of an assistant's message in OpenAI's chat completions.
+
+        Characters that a function's name there may not have are written as `_`.
+        """
+        name = _NAME.sub("_", self.path or self.raw or "")[:64]
+        function = {"name": name, "arguments": json.dumps(self.values, ensure_ascii=False)}
+        return {"id": call_id, "type": "function", "function": function}
+
+    def structured(self, query: str) -> dict[str, Any]:
+        """The call as `{query, tool_name, arguments}`, with the question as it was asked."""
+        return {"query": query, "tool_name": self.path or self.raw or "", "arguments": self.values}
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The arguments with names, as JSON; what isn't a JSON literal is `{"$expr": source}`."""
+        return {name: _to_json(value) for name, value in self.kwargs}
 
     def bind(self, parameters: Sequence[str]) -> Call:
         """The same call with positional arguments given the names of `parameters`, in that order.
@@ -284,6 +332,13 @@ def _expression(source: str) -> ast.expr:
         raise CallSyntaxError(
             f"{source!r} is not a Python expression", line=1, column=1, hint="write a variable's name"
         ) from error
+
+
+def _keyword(name: str, value: str) -> str:
+    """A keyword argument as Python writes it, whatever its name."""
+    if name == "**":
+        return f"**{value}"
+    return f"{name}={value}" if name.isidentifier() else f"**{{{name!r}: {value}}}"
 
 
 def _render(value: Argument) -> str:

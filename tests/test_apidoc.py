@@ -172,10 +172,32 @@ def test_an_unknown_field_is_refused_with_the_fields_there_are() -> None:
 
 
 @pytest.mark.parametrize("kind", ["http", "tool"])
-def test_what_is_not_python_keeps_its_call_as_text(kind: str) -> None:
+def test_what_is_neither_python_nor_a_name_nor_an_operation_keeps_its_call_as_text(kind: str) -> None:
     made = ApiDoc.from_dict({"api_call": "search(query='x')", "kind": kind})
     assert made.call == Call(raw="search(query='x')")
     assert made.parameter_names == ()
+
+
+def test_the_call_of_a_tool_is_its_name() -> None:
+    made = ApiDoc.from_dict({"api_call": "get-weather", "kind": "tool"})
+    assert made.call == Call(function="get-weather")
+
+
+def test_tools_of_one_name_are_one_call_if_they_take_the_same_arguments() -> None:
+    def tool(*names: str, provider: str = "") -> ApiDoc:
+        parameters = {"type": "object", "properties": {name: {} for name in names}}
+        return ApiDoc("x", "search", kind="tool", parameters=parameters, framework=provider)
+
+    assert tool("a", "b").call_key == tool("b", "a").call_key
+    assert len({tool("a").call_key, tool("b").call_key, tool("a", provider="p").call_key}) == 3
+
+
+def test_the_call_of_an_operation_is_its_method_and_address_with_a_route() -> None:
+    parameters = {"type": "object", "properties": {"berth": {"x-in": "path"}, "unit": {"x-in": "query"}}}
+    made = ApiDoc("x", "GET https://h.example/berths/{berth}", kind="http", parameters=parameters)
+    assert made.call.function == "GET https://h.example/berths/{berth}"
+    assert made.call.route
+    assert made.call.route.request({"berth": 4, "unit": "m"}).url == "https://h.example/berths/4?unit=m"
 
 
 def test_the_id_is_source_name_and_version_without_what_is_empty() -> None:

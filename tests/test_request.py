@@ -1,0 +1,220 @@
+"""HTTP requests of an operation's arguments: curl and httpx, run as they are written, send what the operation wants."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from email.parser import BytesParser
+from email.policy import HTTP
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gorilla_rag.apidoc import ApiDoc
+from gorilla_rag.call import Call, argument
+from gorilla_rag.errors import UsageError
+from gorilla_rag.request import Place, Route
+
+OWN = {"accept", "accept-encoding", "connection", "user-agent", "host", "content-length"}
+Received = dict[str, Any]
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Keeps what it is sent."""
+
+    received: list[Received]
+
+    def handle_any(self) -> None:
+        """Answers anything."""
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length)
+        headers = {name.lower(): value for name, value in self.headers.items() if name.lower() not in OWN}
+        self.received.append({"method": self.command, "path": self.path, "headers": headers, "body": body})
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = handle_any  # noqa: N815
+
+    def log_message(self, *_: Any) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture(scope="module")
+def echo() -> Iterator[tuple[str, list[Received]]]:
+    """A server's address, and what it received."""
+    Echo.received = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", Echo.received
+        server.shutdown()
+
+
+def sent(call: Call, echo: tuple[str, list[Received]]) -> list[Received]:
+    """What the server received from curl and from httpx, both run as they are written."""
+    echo[1].clear()
+    if shutil.which("curl"):
+        subprocess.run(["sh", "-c", call.render("curl")], check=True, capture_output=True, timeout=20)
+    exec(call.render("httpx"), {"httpx": httpx})
+    return [plain(one) for one in echo[1]]
+
+
+def plain(one: Received) -> Received:
+    """A request without what each client draws: the boundary of a form's parts."""
+    kind = one["headers"].get("content-type", "")
+    if not kind.startswith("multipart/"):
+        return one
+    whole = BytesParser(policy=HTTP).parsebytes(f"Content-Type: {kind}\r\n\r\n".encode() + one["body"])
+    parts = [
+        (part.get_param("name", header="content-disposition"), (part.get_payload(decode=True) or b"").decode())
+        for part in whole.iter_parts()
+    ]
+    return one | {"headers": {**one["headers"], "content-type": "multipart/form-data"}, "body": parts}
+
+
+def call_of(method: str, url: str, values: dict[str, Any], consumes: str = "", **places: Place) -> Call:
+    route = Route(method, url, tuple(places.items()), consumes)
+    kwargs = tuple((name, argument(value)) for name, value in values.items())
+    return Call(function=f"{method} {url}", kwargs=kwargs, route=route)
+
+
+BODY = {"ship": "Ærø 'I'", "n": [1, None]}
+
+
+def test_curl_and_httpx_send_the_same(echo: tuple[str, list[Received]]) -> None:
+    call = call_of(
+        "POST",
+        echo[0] + "/berths/{berth}",
+        {"berth": "a/b c", "unit": "m & ft", "key": "s'e\"c", "day": "2026-01-02", "body": BODY},
+        berth=Place("berth", "path"),
+        unit=Place("unit", "query"),
+        key=Place("X-Key", "header"),
+        day=Place("day", "cookie"),
+        body=Place("body", "body"),
+    )  # fmt: skip
+    received = sent(call, echo)
+    assert received == [received[0]] * (2 if shutil.which("curl") else 1)
+    assert received[0]["method"] == "POST"
+    assert received[0]["path"] == "/berths/a%2Fb%20c?unit=m%20%26%20ft"
+    assert received[0]["headers"] == {"x-key": "s'e\"c", "cookie": "day=2026-01-02", "content-type": "application/json"}
+    assert json.loads(received[0]["body"]) == BODY
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "PUT", "PATCH"])
+def test_a_request_without_a_body_has_none(method: str, echo: tuple[str, list[Received]]) -> None:
+    for one in sent(call_of(method, echo[0] + "/berths", {}), echo):
+        assert (one["method"], one["path"], one["headers"], one["body"]) == (method, "/berths", {}, b"")
+
+
+def test_a_form_is_sent_as_a_form(echo: tuple[str, list[Received]]) -> None:
+    body = {"name": "a b&c=ü", "tags": ["x", "y"], "deep": {"a": 1}, "yes": True, "file": "@/etc/passwd"}
+    fields = [
+        ("name", "a b&c=ü"),
+        ("tags", "x"),
+        ("tags", "y"),
+        ("deep", '{"a": 1}'),
+        ("yes", "true"),
+        ("file", "@/etc/passwd"),
+    ]
+    place = Place("body", "body")
+    for one in sent(call_of("POST", echo[0], {"body": body}, "application/x-www-form-urlencoded", body=place), echo):
+        assert parse_qsl(one["body"].decode()) == fields
+    for one in sent(call_of("POST", echo[0], {"body": body}, "multipart/form-data", body=place), echo):
+        assert one["body"] == fields
+
+
+def test_fields_of_a_json_body_are_put_together(echo: tuple[str, list[Received]]) -> None:
+    places = {"a": Place("a", "field"), "b": Place("bee", "field")}
+    for one in sent(call_of("POST", echo[0], {"a": 1, "b": "x"}, **places), echo):
+        assert json.loads(one["body"]) == {"a": 1, "bee": "x"}
+
+
+LIST, OBJECT = ["blue", "black"], {"R": 100, "G": 200}
+
+
+@pytest.mark.parametrize(
+    ("where", "style", "explode", "text", "of_list", "of_object"),
+    [
+        ("path", "", None, "blue", "blue,black", "R,100,G,200"),
+        ("path", "simple", True, "blue", "blue,black", "R=100,G=200"),
+        ("path", "label", False, ".blue", ".blue,black", ".R,100,G,200"),
+        ("path", "label", True, ".blue", ".blue.black", ".R=100.G=200"),
+        ("path", "matrix", False, ";color=blue", ";color=blue,black", ";color=R,100,G,200"),
+        ("path", "matrix", True, ";color=blue", ";color=blue;color=black", ";R=100;G=200"),
+        ("query", "", None, "color=blue", "color=blue&color=black", "R=100&G=200"),
+        ("query", "form", False, "color=blue", "color=blue,black", "color=R,100,G,200"),
+        ("query", "spaceDelimited", False, "color=blue", "color=blue black", "color=R 100 G 200"),
+        ("query", "pipeDelimited", False, "color=blue", "color=blue|black", "color=R|100|G|200"),
+        ("query", "deepObject", True, "color=blue", None, "color[R]=100&color[G]=200"),
+    ],
+)  # fmt: skip
+def test_values_are_written_in_openapis_styles(
+    where: str, style: str, explode: bool | None, text: str, of_list: str | None, of_object: str
+) -> None:
+    """By the table under "Style Examples" in OpenAPI 3.1.0, 4.8.12.2, and RFC 6570, 3.2."""
+    route = Route(
+        "GET",
+        "http://h/{color}" if where == "path" else "http://h/",
+        (("color", Place("color", where, style, explode)),),
+    )
+    for value, written in (("blue", text), (LIST, of_list), (OBJECT, of_object)):
+        url = urlsplit(route.request({"color": value}).url)
+        if written is not None:
+            assert unquote(url.path[1:] if where == "path" else url.query) == written
+
+
+def test_what_is_not_given_stays_in_the_address(echo: tuple[str, list[Received]]) -> None:
+    call = call_of("GET", echo[0] + "/berths/{berth}", {})
+    assert call.render() == f"GET {echo[0]}/berths/{{berth}}"
+    for one in sent(call, echo):
+        assert unquote(one["path"]) == "/berths/{berth}"
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
+VALUES = st.recursive(
+    TEXT | st.integers() | st.booleans() | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(path=TEXT, query=TEXT, body=VALUES)
+@settings(max_examples=25, deadline=None)
+def test_any_value_arrives_as_it_was_given(path: str, query: str, body: Any, echo: tuple[str, list[Received]]) -> None:
+    places = {name: Place(name, name) for name in ("path", "query", "body")}
+    values = {"path": path, "query": query, "body": {"is": body}}
+    for one in sent(call_of("POST", echo[0] + "/{path}", values, **places), echo):
+        url = urlsplit(one["path"])
+        if path not in (".", ".."):
+            assert unquote(url.path[1:]) == path
+        assert parse_qsl(url.query, keep_blank_values=True) == [("query", query)]
+        assert json.loads(one["body"]) == {"is": body}
+
+
+def test_a_python_call_is_no_http_request() -> None:
+    with pytest.raises(UsageError, match="no HTTP request"):
+        Call(function="f").render("curl")
+
+
+def test_a_call_is_a_message_of_openais() -> None:
+    from openai.types.chat import ChatCompletionMessageToolCall
+
+    call = Call(function="math.hypot", kwargs=(("x", argument(3)), ("unit", argument("m"))))
+    made = ChatCompletionMessageToolCall.model_validate(call.tool_call("call_1"), strict=True)
+    assert (made.id, made.function.name) == ("call_1", "math_hypot")
+    assert json.loads(made.function.arguments) == {"x": 3, "unit": "m"}
+
+
+def test_a_call_is_a_query_with_its_tool_and_arguments() -> None:
+    call = ApiDoc("x", "list_countries", kind="tool").call.with_arguments({"limit": argument(100)})
+    assert call.structured("The first 100 countries") == {
+        "query": "The first 100 countries", "tool_name": "list_countries", "arguments": {"limit": 100},
+    }  # fmt: skip
