@@ -74,13 +74,13 @@ def plain(one: Received) -> Received:
         return one
     whole = BytesParser(policy=HTTP).parsebytes(f"Content-Type: {kind}\r\n\r\n".encode() + one["body"])
     parts = [
-        (part.get_param("name", header="content-disposition"), (part.get_payload(decode=True) or b"").decode())
+        (part.get_param("name", header="content-disposition"), bytes(part.get_payload(decode=True) or b"").decode())
         for part in whole.iter_parts()
     ]
     return one | {"headers": {**one["headers"], "content-type": "multipart/form-data"}, "body": parts}
 
 
-def call_of(method: str, url: str, values: dict[str, Any], consumes: str = "", **places: Place) -> Call:
+def call_of(method: str, url: str, values: dict[str, Any], consumes: str = "", **places: Any) -> Call:
     route = Route(method, url, tuple(places.items()), consumes)
     kwargs = tuple((name, argument(value)) for name, value in values.items())
     return Call(function=f"{method} {url}", kwargs=kwargs, route=route)
@@ -132,7 +132,7 @@ def test_a_form_is_sent_as_a_form(echo: tuple[str, list[Received]]) -> None:
 
 
 def test_fields_of_a_json_body_are_put_together(echo: tuple[str, list[Received]]) -> None:
-    places = {"a": Place("a", "field"), "b": Place("bee", "field")}
+    places: dict[str, Any] = {"a": Place("a", "field"), "b": Place("bee", "field")}
     for one in sent(call_of("POST", echo[0], {"a": 1, "b": "x"}, **places), echo):
         assert json.loads(one["body"]) == {"a": 1, "bee": "x"}
 
@@ -189,7 +189,7 @@ VALUES = st.recursive(
 @given(path=TEXT, query=TEXT, body=VALUES)
 @settings(max_examples=25, deadline=None)
 def test_any_value_arrives_as_it_was_given(path: str, query: str, body: Any, echo: tuple[str, list[Received]]) -> None:
-    places = {name: Place(name, name) for name in ("path", "query", "body")}
+    places: dict[str, Any] = {name: Place(name, name) for name in ("path", "query", "body")}
     values = {"path": path, "query": query, "body": {"is": body}}
     for one in sent(call_of("POST", echo[0] + "/{path}", values, **places), echo):
         url = urlsplit(one["path"])
