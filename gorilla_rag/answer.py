@@ -130,6 +130,8 @@ class Answer:
         domain, api_call, api_provider, explanation, code: the recommendation.
         call: `api_call` parsed.
         placeholders: names in the call that stand for the user's own values.
+        missing: required arguments of a tool or an HTTP operation that the question doesn't give, by path
+            (`body.name`): ask for them, and give them with `given`.
         hits: the documents it came from, those of the chosen call first.
         confidence: probability of the chosen call among the candidates, 0 to 1; `None` in zero-shot.
         verdict: what was checked.
@@ -149,6 +151,7 @@ class Answer:
     code: str = ""
     call: Call | None = None
     placeholders: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     hits: tuple[Hit, ...] = ()
     confidence: float | None = None
     verdict: Verdict = field(default_factory=Verdict)
@@ -180,6 +183,7 @@ class Answer:
             "code": self.code,
             "call": self.call.to_dict() if self.call else None,
             "placeholders": list(self.placeholders),
+            "missing": list(self.missing),
             "confidence": self.confidence,
             "version": self.version,
             "source": self.source,
@@ -200,6 +204,7 @@ class Answer:
         if self.api_call is None:
             return f"No API: {self.reason}"
         lines = [f"domain:       {self.domain}", f"provider:     {self.api_provider}", f"call:         {self.api_call}"]
+        lines += [f"missing:      {', '.join(self.missing)}"] if self.missing else []
         lines += [f"explanation:  {self.explanation}"] if self.explanation else []
         lines += ["code:", *(f"    {line}" for line in self.code.splitlines())] if self.code else []
         lines += ["documents:", *(f"    {hit.rank}. {hit.doc.id}  {hit.score:.4f}" for hit in self.hits)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from gorilla_rag.answer import CHOOSERS, CONSTRAINTS, MODES, Chooser, Constrain, Mode, one_of
 from gorilla_rag.apidoc import ApiDoc
@@ -30,6 +30,8 @@ class Ask:
         threshold: refuse when the confidence is lower.
         oracle: the documents given, for mode `oracle`: the right one, or it among others, in the order of showing.
         fields: `call` leaves the explanation out.
+        given: arguments of a tool or an HTTP operation that the question doesn't have, by name: `Answer.missing`
+            says which to ask for.
     """
 
     mode: Mode = "hybrid"
@@ -41,6 +43,7 @@ class Ask:
     threshold: float = 0.0
     oracle: ApiDoc | Sequence[ApiDoc] | None = None
     fields: Fields = "all"
+    given: Mapping[str, Any] = field(default_factory=dict)
 
     def checked(self) -> Ask:
         """The same with `constrain` decided.
@@ -57,15 +60,15 @@ class Ask:
             raise UsageError(f"k is {self.k}", hint=f"ask for 1 to {len(LABELS)} candidates")
         if not 0 <= self.threshold <= 1:
             raise UsageError(f"threshold is {self.threshold}", hint="use a probability, 0 to 1")
-        if (self.mode == "oracle") != bool(self.given):
-            raise UsageError(f"mode {self.mode!r} with oracle={[doc.id for doc in self.given]}", hint="give both")
-        if len(self.given) > len(LABELS):
-            raise UsageError(f"{len(self.given)} documents given", hint=f"give 1 to {len(LABELS)}")
+        if (self.mode == "oracle") != bool(self.shown):
+            raise UsageError(f"mode {self.mode!r} with oracle={[doc.id for doc in self.shown]}", hint="give both")
+        if len(self.shown) > len(LABELS):
+            raise UsageError(f"{len(self.shown)} documents given", hint=f"give 1 to {len(LABELS)}")
         if self.mode == "zero-shot" and constrain == "docs":
             raise UsageError("zero-shot has no documents to be held to", hint="use constrain='none' or 'catalogue'")
         return replace(self, constrain=constrain)
 
     @property
-    def given(self) -> tuple[ApiDoc, ...]:
+    def shown(self) -> tuple[ApiDoc, ...]:
         """The documents of `oracle`."""
         return (self.oracle,) if isinstance(self.oracle, ApiDoc) else tuple(self.oracle or ())

@@ -235,7 +235,7 @@ class Gorilla:
 
     def _candidates(self, question: str, ask: Ask) -> list[Candidate]:
         if ask.mode == "oracle":
-            shown = enumerate(ask.given, start=1)
+            shown = enumerate(ask.shown, start=1)
             return [Candidate((Hit(doc, 1.0, rank, {"oracle": (rank, 1.0)}),)) for rank, doc in shown]
         if ask.mode not in RETRIEVALS:
             return []
@@ -255,7 +255,8 @@ class Gorilla:
         chosen = candidates[choice.number].hits
         others = (hit for hit in answer.hits if hit not in chosen)
         answer = replace(_from_document(answer, doc), hits=(*chosen, *others))
-        filled = writer.arguments(doc, LABELS[choice.number])
+        filled = writer.arguments(doc, LABELS[choice.number], ask.given)
+        answer = replace(answer, missing=filled.missing)
         call = doc.call.with_arguments(filled.values, doc.parameter_names)
         clock.mark("arguments")
         yield Event("call", replace(answer, api_call=call.render(), call=call, placeholders=placeholders(call)))
@@ -312,7 +313,9 @@ class Gorilla:
         """The answer with its code, its verdict and what it took."""
         code = code_for(doc, call) if doc else call.render()
         lookup = self.index.store.of_function
-        verdict = verify(call, code, lookup, doc=doc, removed=filled.removed, faults=filled.faults)
+        verdict = verify(
+            call, code, lookup, doc=doc, removed=filled.removed, faults=filled.faults, missing=filled.missing
+        )
         clock.mark("verify")
         return replace(
             answer,

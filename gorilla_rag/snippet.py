@@ -20,6 +20,8 @@ _OWNER_PARTS = 2
 
 def code_for(doc: ApiDoc, call: Call) -> str:
     """The documented example with `call` in place of the documented one; the call alone where it can't be put in."""
+    if call.route is not None:
+        return f"import httpx\n\nresponse = {call.render('httpx')}"
     if doc.kind != "python" or call.raw is not None:
         return call.render()
     example = textwrap.dedent(doc.example_code).strip()

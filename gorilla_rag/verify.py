@@ -30,6 +30,7 @@ def verify(
     doc: ApiDoc | None = None,
     removed: Sequence[str] = (),
     faults: Sequence[str] = (),
+    missing: Sequence[str] = (),
 ) -> Verdict:
     """Runs every check on an answer's call, then on every other call in its code.
 
@@ -40,8 +41,11 @@ def verify(
         doc: the document that the call was made from, if it was made from one.
         removed: schema keywords that could not be enforced while writing.
         faults: what those keywords, checked afterwards, found wrong with the arguments.
+        missing: required arguments of a tool or an HTTP operation that weren't given.
     """
     schema = _schema(doc, removed, faults)
+    if doc and doc.kind != "python" and call.raw is None:
+        return Verdict((Check("documented", "passed", doc.id), schema, _complete(missing)))
     documented = [*_documented(call, lookup, doc), *_version(doc)]
     checks = [_parses(call, doc), *documented, schema, *_signature(call, call.path)]
     return Verdict((*checks, *_code_checks(call, code, lookup, doc)))
@@ -134,6 +138,13 @@ def _schema(doc: ApiDoc | None, removed: Sequence[str], faults: Sequence[str]) -
     if removed:
         return Check("schema", "passed", f"checked after writing, not enforced while writing: {', '.join(removed)}")
     return Check("schema", "passed", "enforced while writing and checked after")
+
+
+def _complete(missing: Sequence[str]) -> Check:
+    """Whether a tool or an operation is given everything that it requires."""
+    if missing:
+        return Check("binds", "failed", f"missing: {', '.join(missing)}")
+    return Check("binds", "passed", "every required argument is there")
 
 
 def _signature(call: Call, dotted: str, source: str = "") -> Iterator[Check]:

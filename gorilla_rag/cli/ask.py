@@ -21,6 +21,7 @@ def ask(
     constrain: Annotated[str | None, typer.Option(help="docs, catalogue or none.")] = None,
     threshold: Annotated[float, typer.Option(help="Refuse below this confidence.")] = 0.0,
     filter_: Annotated[list[str] | None, typer.Option("--filter", help="NAME=VALUE, such as provider=PyTorch.")] = None,
+    given: Annotated[str | None, typer.Option(help="Arguments that the question lacks, as a JSON object.")] = None,
     generator: options.Spec = None,
     adapter: options.Adapter = None,
     device: options.Device = None,
@@ -41,6 +42,7 @@ def ask(
         "threshold": threshold,
         "filters": show.parse_filters(filter_ or []),
         "fields": "call" if call_only else "all",
+        "given": show.parse_object(given, "--given") if given else {},
     }
     model = options.generator(generator, adapter=adapter, device=device, quantize=quantize)
     asked = gorilla(index, setup=setup, generator=model, encoder=encoder, device=device)
@@ -82,6 +84,8 @@ def _rest(out: Any, answer: Any) -> None:
         out.print(f"[bold]explanation[/]  {_safe(answer.explanation)}  [dim](written by the model)[/]")
     if answer.placeholders:
         out.print(f"[bold]yours[/]        {_safe(', '.join(answer.placeholders))}  [dim](stand for your own values)[/]")
+    if answer.missing:
+        out.print(f"[bold]missing[/]      {_safe(', '.join(answer.missing))}  [dim](give them with --given)[/]")
     out.print("\n[bold]code[/]")
     for line in answer.code.splitlines():
         out.print(f"    {_safe(line)}")

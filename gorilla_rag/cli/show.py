@@ -56,6 +56,17 @@ def download(title: str) -> Iterator[Any]:
         yield lambda done, total: bar.update(task, completed=done, total=total or None)
 
 
+def parse_object(text: str, option: str) -> dict[str, Any]:
+    """The JSON object that an option was given."""
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"{option} isn't JSON: {error}", hint='write it as \'{"name": "value"}\'') from error
+    if not isinstance(found, dict):
+        raise UsageError(f"{option} is {type(found).__name__}", hint='write a JSON object, \'{"name": "value"}\'')
+    return found
+
+
 def parse_filters(given: list[str]) -> dict[str, list[str]]:
     """`["provider=PyTorch", …]` as filters; a name given twice allows both values."""
     found: dict[str, list[str]] = {}

@@ -48,7 +48,12 @@ class Compilable:
 
 
 def arguments_schema(doc: ApiDoc) -> dict[str, Any]:
-    """The full schema of a document's arguments; each may also be the user's own variable, `{"$expr": name}`."""
+    """The full schema of a document's arguments; of a Python call's, each may also be the user's own variable.
+
+    That is written as `{"$expr": name}`.
+    """
+    if doc.kind != "python":
+        return {"type": "object", **doc.parameters}
     own = {
         "type": "object",
         "properties": {EXPR_KEY: {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_.]{0,40}$"}},
@@ -172,7 +177,7 @@ def _pruned(schema: Any, path: str, removed: list[str]) -> Any:
         return schema
     kept: dict[str, Any] = {}
     for keyword, value in schema.items():
-        if keyword in _NOTES:
+        if keyword in _NOTES or keyword.startswith("x-"):
             continue
         if keyword in _SCHEMA_MAPS and isinstance(value, dict):
             kept[keyword] = {name: _pruned(item, f"{path}/{keyword}/{name}", removed) for name, item in value.items()}

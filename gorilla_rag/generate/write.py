@@ -19,6 +19,7 @@ from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.call import Argument, argument
 from gorilla_rag.errors import GenerationFailed
 from gorilla_rag.generate import evidence, prompt, schema
+from gorilla_rag.generate import values as evidence_values
 from gorilla_rag.generate.base import Generator, Message, Usage
 from gorilla_rag.generate.partial import StringReader
 from gorilla_rag.validate import schema_errors
@@ -37,11 +38,13 @@ class Filled:
         values: by parameter name.
         removed: schema keywords that could not be enforced while writing.
         faults: what the full schema, those keywords with it, finds wrong.
+        missing: required arguments of a tool or an operation that the question doesn't give.
     """
 
     values: Mapping[str, Argument]
     removed: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 class Writer:
@@ -70,15 +73,37 @@ class Writer:
         self._count(usage)
         return found
 
-    def arguments(self, doc: ApiDoc, choice: str) -> Filled:
-        """The values that the question gives the call's parameters.
+    def arguments(self, doc: ApiDoc, choice: str, given: Mapping[str, Any] | None = None) -> Filled:
+        """The values that the question gives the call's parameters, and those that are given beside it.
 
         Raises:
             GenerationFailed: what was written breaks what the grammar enforces.
         """
+        if doc.kind != "python":
+            return self._typed(doc, choice, given or {})
         offered = evidence.narrowed(doc, self._question)
         if offered is None:
             return Filled({})
+        values, removed = self._filled(doc, choice, offered)
+        faults = tuple(schema_errors(values, schema.arguments_schema(doc)))
+        return Filled({name: argument(value) for name, value in values.items()}, removed, faults)
+
+    def _typed(self, doc: ApiDoc, choice: str, given: Mapping[str, Any]) -> Filled:
+        """The arguments of a tool or an operation: each of its type, and copied from the question or given."""
+        full = schema.arguments_schema(doc)
+        rest = {name: one for name, one in full.get("properties", {}).items() if name not in given}
+        needed = [name for name in full.get("required", []) if name in rest]
+        offer = evidence_values.offered({**full, "properties": rest, "required": needed}, self._question)
+        written, removed = self._filled(doc, choice, offer.schema) if offer.schema else ({}, ())
+        found, missing = evidence_values.completed(written, full)
+        values = {name: {**found, **given}[name] for name in full.get("properties", {}) if name in {**found, **given}}
+        self._arguments = json.dumps(values)
+        missing = tuple(dict.fromkeys((*offer.missing, *missing)))
+        faults = tuple(one for one in schema_errors(values, full) if not _is_of(one, missing))
+        return Filled({name: argument(value) for name, value in values.items()}, removed, faults, missing)
+
+    def _filled(self, doc: ApiDoc, choice: str, offered: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """What the model writes of the arguments that it is offered, and what of their schema wasn't enforced."""
         model = self._generator()
         grammar, removed = schema.arguments_grammar(offered)
         kept = schema.compilable(offered).schema
@@ -89,8 +114,7 @@ class Writer:
         if broken := schema_errors(values, kept):
             raise GenerationFailed(f"the arguments break their grammar: {broken[0]}", hint=_HINT)
         self._arguments = json.dumps(values)
-        faults = tuple(schema_errors(values, schema.arguments_schema(doc)))
-        return Filled({name: argument(value) for name, value in values.items()}, removed, faults)
+        return values, removed
 
     def explanation(self, doc: ApiDoc, choice: str) -> Iterator[str]:
         """What the call does for this question, in pieces as it is written; begins with the API's name.
@@ -177,6 +201,11 @@ class Writer:
         self.tokens["prompt"] += usage.prompt
         self.tokens["cached"] += usage.cached
         self.tokens["completion"] += usage.completion
+
+
+def _is_of(fault: str, missing: Sequence[str]) -> bool:
+    """Whether a fault of the schema says only that a missing argument isn't there."""
+    return any(fault.endswith(f"{one.rpartition('.')[2]!r} is a required property") for one in missing)
 
 
 def _draft(text: str) -> Any:

@@ -1,0 +1,87 @@
+"""Numbers in a question, in digits or in English words: `1,200.50`, `3 million`, `20 %`, `twenty-five`, `a dozen`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+_SCALES = {
+    "hundred": 100, "thousand": 1000, "k": 1000, "million": 10**6, "billion": 10**9, "bn": 10**9, "trillion": 10**12,
+    "dozen": 12,
+}  # fmt: skip
+_SPELLED = "million billion trillion thousand hundred dozen".split()
+_UNITS = dict(
+    zip(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+        "seventeen eighteen nineteen".split(),
+        range(20),
+        strict=True,
+    )
+)
+_TENS = dict(zip("twenty thirty forty fifty sixty seventy eighty ninety".split(), range(20, 100, 10), strict=True))
+_WORDS = {**_UNITS, **_TENS}
+_ANY = "|".join(sorted((*_WORDS, *_SPELLED), key=len, reverse=True))
+_PERCENT = r"( ?(?:%|percent\b|per cent\b))?"
+_DIGITS = re.compile(
+    r"(?<![\w.])(-?(?:\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:\.\d{1,15})?)(?!\.?\d|,\d{3}(?!\d))"
+    rf"(?:(k|bn)\b| ?({'|'.join(_SPELLED)})\b|[a-z]{{1,3}}\b)?{_PERCENT}(?!\w|\.\w)",
+    re.IGNORECASE,
+)
+_RUN = re.compile(rf"\b(?:(?:{_ANY})(?:[ -]+(?:and[ -]+)?(?={_ANY}))?)+\b{_PERCENT}", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number in a question; `20 %` is 0.2, or 20 where it is wanted in percent."""
+
+    value: int | float
+    percent: int | float | None = None
+
+    def written(self, *, percent: bool) -> int | float:
+        """The number for a parameter that is documented in percent, or isn't."""
+        return self.percent if percent and self.percent is not None else self.value
+
+
+def read(text: str) -> Iterator[Number]:
+    """The numbers of a text, in the order in which they stand."""
+    found = [(match.start(), _of_digits(match)) for match in _DIGITS.finditer(text)]
+    for match in _RUN.finditer(text):
+        if not re.search(r"\d[\d.,]*[ -]?$", text[: match.start()]):
+            values = _of_words(match.group())
+            found += [(match.start(), _number(Decimal(value), percent=bool(match[1]))) for value in values]
+    yield from (number for _, number in sorted(found, key=lambda one: one[0]))
+
+
+def _of_digits(match: re.Match[str]) -> Number:
+    scale = _SCALES[(match[2] or match[3]).lower()] if match[2] or match[3] else 1
+    return _number(Decimal(match[1].replace(",", "")) * scale, percent=bool(match[4]))
+
+
+def _of_words(text: str) -> Iterator[int]:
+    """What a run of words counts: `two hundred and five` is 205, `one two` is 1 and 2; a scale alone nothing."""
+    total, part, last = 0, 0, ""
+    for word in re.findall(r"[a-z]+", text.lower()):
+        if word in _WORDS:
+            if last in _UNITS or (last in _TENS and not 0 < _WORDS[word] < 10):
+                yield total + part
+                total = part = 0
+            part += _WORDS[word]
+        elif word not in _SCALES or (not last and word != "dozen"):
+            continue
+        else:
+            part = max(part, 1) * _SCALES[word]
+            if word not in ("hundred", "dozen"):
+                total, part = total + part, 0
+        last = word
+    if last:
+        yield total + part
+
+
+def _number(number: Decimal, *, percent: bool) -> Number:
+    return Number(_plain(number / 100), _plain(number)) if percent else Number(_plain(number))
+
+
+def _plain(number: Decimal) -> int | float:
+    return int(number) if number == number.to_integral_value() else float(number)
