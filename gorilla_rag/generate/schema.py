@@ -171,10 +171,17 @@ def _compilable(source: str) -> Compilable:
     return Compilable(schema, tuple(removed))
 
 
-def _pruned(schema: Any, path: str, removed: list[str]) -> Any:
-    """The schema without the keywords that don't compile, each tried by itself."""
+def _pruned(schema: Any, path: str, removed: list[str], *, closed: bool = True) -> Any:
+    """The schema without the keywords that don't compile, each tried by itself.
+
+    `oneOf` is written as `anyOf`: whether only one of its parts fits is checked afterwards. Parts of `allOf` aren't
+    closed, or none would take the keys of another.
+    """
     if not isinstance(schema, dict):
         return schema
+    if "oneOf" in schema and "anyOf" not in schema:
+        removed.append(f"{path or '/'}: oneOf")
+        schema = {("anyOf" if key == "oneOf" else key): value for key, value in schema.items()}
     kept: dict[str, Any] = {}
     for keyword, value in schema.items():
         if keyword in _NOTES or keyword.startswith("x-"):
@@ -182,19 +189,22 @@ def _pruned(schema: Any, path: str, removed: list[str]) -> Any:
         if keyword in _SCHEMA_MAPS and isinstance(value, dict):
             kept[keyword] = {name: _pruned(item, f"{path}/{keyword}/{name}", removed) for name, item in value.items()}
         elif keyword in _SCHEMA_LISTS and isinstance(value, list):
-            kept[keyword] = [_pruned(item, f"{path}/{keyword}/{n}", removed) for n, item in enumerate(value)]
+            parts = enumerate(value)
+            kept[keyword] = [
+                _pruned(one, f"{path}/{keyword}/{n}", removed, closed=keyword != "allOf") for n, one in parts
+            ]
         elif keyword in _SUBSCHEMAS:
             kept[keyword] = _pruned(value, f"{path}/{keyword}", removed)
         elif _compiles_alone(keyword, json.dumps(value), str(schema.get("type", ""))):
             kept[keyword] = value
         else:
             removed.append(f"{path or '/'}: {keyword}")
-    return _bounded(kept)
+    return _bounded(kept, closed=closed and "allOf" not in kept)
 
 
-def _bounded(schema: dict[str, Any]) -> dict[str, Any]:
+def _bounded(schema: dict[str, Any], *, closed: bool) -> dict[str, Any]:
     """A schema with bounds where it has none."""
-    if "properties" in schema:
+    if closed and "properties" in schema:
         schema.setdefault("additionalProperties", False)
     if schema.get("type") == "string" and not {"enum", "const", "pattern", "format", "maxLength"} & set(schema):
         schema["maxLength"] = max(_STRING_LENGTH, schema.get("minLength", 0))
