@@ -61,7 +61,7 @@ def test_an_operation_is_a_document(tmp_path: Path) -> None:
     )
     assert doc.id == "harbour:readBerth@2.1"
     assert (doc.kind, doc.api_call) == ("http", "GET https://harbour.example/v2/berths/{berth}")
-    assert (doc.domain, doc.framework, doc.functionality) == ("Berths", "Harbour", "One berth")
+    assert (doc.domain, doc.framework, doc.functionality) == ("Harbour: Berths", "Harbour", "One berth")
     assert doc.description == "Depth, length and who lies there."
     assert arguments(doc) == {"berth": {"type": "integer", "x-in": "path"}}
     assert doc.parameters["required"] == ["berth"]

@@ -200,6 +200,7 @@ class _Operation:
         arguments, consumes = self._arguments()
         summary, description = _text(operation.get("summary")), _text(operation.get("description"))
         tags = operation.get("tags") if isinstance(operation.get("tags"), list) else []
+        title = _text((info or {}).get("title"))
         details = {
             "servers": self._servers(),
             "consumes": consumes,
@@ -210,8 +211,8 @@ class _Operation:
         values: dict[str, Any] = {
             "api_call": f"{self.method.upper()} {self._server()}{self.route}",
             "api_name": name,
-            "domain": ", ".join(map(str, tags or [])) or _text((info or {}).get("title")),
-            "framework": _text((info or {}).get("title")),
+            "domain": ": ".join(filter(None, (title, ", ".join(map(str, tags or []))))),
+            "framework": title,
             "functionality": summary,
             "description": description,
             "api_arguments": _described(arguments),
