@@ -153,3 +153,15 @@ def test_what_the_question_lacks_is_asked_for_and_can_be_given(tools: Gorilla) -
 def test_what_is_given_is_checked_too(tools: Gorilla) -> None:
     answer = tools.ask("Book a table", fields="call", given={"seats": 0})
     assert answer.verdict.outcome("schema") == "failed"
+
+
+def test_the_example_of_the_readme_is_answered_as_it_says() -> None:
+    root = Path(__file__).parents[1]
+    docs = formats.read([root / "examples" / "tides.yaml"]).docs
+    gorilla = Gorilla.from_docs(docs, encoder=EmbeddedEncoder(), generator=LlamaCppGenerator)
+    question = "Mail harbour@example.com 6 hours before the water in 'Hull' gets above 5.5 metres"
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    answer = gorilla.ask(question, fields="call")
+    assert f'"{question}"' in readme
+    assert f"\n    {answer.api_call}\n" in readme
+    assert gorilla.ask("stop an alert", fields="call").missing == ("alert",)

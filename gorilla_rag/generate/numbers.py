@@ -34,10 +34,17 @@ _RUN = re.compile(rf"\b(?:(?:{_ANY})(?:[ -]+(?:and[ -]+)?(?={_ANY}))?)+\b{_PERCE
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number in a question; `20 %` is 0.2, or 20 where it is wanted in percent."""
+    """A number in a question; `20 %` is 0.2, or 20 where it is wanted in percent.
+
+    Attributes:
+        value: the number.
+        percent: of a percentage, the number in percent.
+        beside: the words right before and right after it, in lower case.
+    """
 
     value: int | float
     percent: int | float | None = None
+    beside: tuple[str, ...] = ()
 
     def written(self, *, percent: bool) -> int | float:
         """The number for a parameter that is documented in percent, or isn't."""
@@ -46,17 +53,26 @@ class Number:
 
 def read(text: str) -> Iterator[Number]:
     """The numbers of a text, in the order in which they stand."""
-    found = [(match.start(), _of_digits(match)) for match in _DIGITS.finditer(text)]
+    found = [(match.start(), _of_digits(match, _beside(text, match))) for match in _DIGITS.finditer(text)]
     for match in _RUN.finditer(text):
         if not re.search(r"\d[\d.,]*[ -]?$", text[: match.start()]):
-            values = _of_words(match.group())
-            found += [(match.start(), _number(Decimal(value), percent=bool(match[1]))) for value in values]
+            beside = _beside(text, match)
+            values = map(Decimal, _of_words(match.group()))
+            found += [(match.start(), _number(value, beside, percent=bool(match[1]))) for value in values]
     yield from (number for _, number in sorted(found, key=lambda one: one[0]))
 
 
-def _of_digits(match: re.Match[str]) -> Number:
+def _beside(text: str, match: re.Match[str]) -> tuple[str, ...]:
+    before, after = (
+        re.findall(r"[^\W\d_]+", text[: match.start()])[-1:],
+        re.findall(r"[^\W\d_]+", text[match.end() :])[:1],
+    )
+    return tuple(word.lower() for word in (*before, *after))
+
+
+def _of_digits(match: re.Match[str], beside: tuple[str, ...]) -> Number:
     scale = _SCALES[(match[2] or match[3]).lower()] if match[2] or match[3] else 1
-    return _number(Decimal(match[1].replace(",", "")) * scale, percent=bool(match[4]))
+    return _number(Decimal(match[1].replace(",", "")) * scale, beside, percent=bool(match[4]))
 
 
 def _of_words(text: str) -> Iterator[int]:
@@ -79,8 +95,8 @@ def _of_words(text: str) -> Iterator[int]:
         yield total + part
 
 
-def _number(number: Decimal, *, percent: bool) -> Number:
-    return Number(_plain(number / 100), _plain(number)) if percent else Number(_plain(number))
+def _number(number: Decimal, beside: tuple[str, ...], *, percent: bool) -> Number:
+    return Number(_plain(number / 100), _plain(number), beside) if percent else Number(_plain(number), beside=beside)
 
 
 def _plain(number: Decimal) -> int | float:

@@ -60,6 +60,7 @@ def offered(parameters: Mapping[str, Any], question: str) -> Offer:
         question: as asked.
     """
     reader = _Question(question, parameters.get("$defs", {}))
+    reader.claimed = frozenset(_names(parameters, reader.defs))
     made = reader.narrowed({**parameters, "type": "object"}, "", needed=True, depth=0)
     return Offer(made if made and made["properties"] else None, tuple(reader.missing))
 
@@ -92,11 +93,12 @@ class _Question:
     text: str
     defs: Mapping[str, Any]
     missing: list[str] = field(default_factory=list)
+    claimed: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self._words = set(bm25_words(self.text)) - STOP_WORDS
         self._texts = list(dict.fromkeys(_texts(self.text)))
-        self._numbers = list(dict.fromkeys(numbers.read(self.text)))
+        self._numbers = list(numbers.read(self.text))
 
     def narrowed(self, schema: Any, path: str, *, needed: bool, depth: int) -> dict[str, Any] | None:
         """A schema with only what the question gives; `None` for nothing."""
@@ -132,6 +134,7 @@ class _Question:
             found = self.narrowed(one, place, needed=must, depth=depth + 1)
             if found:
                 kept[name] = _or_null(found, one, self.defs) if must else found
+                required += [name] if not must and self._gives(name, one) else []
             elif must and "default" in _resolved(one, self.defs):
                 kept[name] = {"const": _resolved(one, self.defs)["default"]}
             elif must and not any(one.startswith(f"{place}.") for one in self.missing[asked:]):
@@ -153,15 +156,19 @@ class _Question:
     def _options(self, schema: Mapping[str, Any], *, needed: bool) -> dict[str, Any] | None:
         """The options that the question names; all where one is needed and it names none."""
         named = [one for one in schema["enum"] if isinstance(one, str) and set() < set(bm25_words(one)) <= self._words]
-        named += [one for one in schema["enum"] if one in self._numbers and not isinstance(one, bool)]
+        values = [number.value for number in self._numbers]
+        named += [one for one in schema["enum"] if not isinstance(one, bool | str) and one in values]
         found = named or ([one for one in schema["enum"] if one is not None] if needed else [])
         return {"enum": found} if found else None
 
     def _numbers_for(self, schema: Mapping[str, Any], path: str) -> list[int | float]:
         percent = "percent" in f"{path} {schema.get('description', '')}".lower()
-        found = [number.written(percent=percent) for number in self._numbers]
+        name = path.rpartition(".")[2]
+        own = [number for number in self._numbers if _stands_beside(name, number)]
+        free = [number for number in self._numbers if not any(_stands_beside(one, number) for one in self.claimed)]
+        found = [number.written(percent=percent) for number in own or free]
         if schema.get("type") == "number":
-            found += [number.value for number in self._numbers]
+            found += [number.value for number in own or free]
         return [one for one in dict.fromkeys(found) if not schema_errors(one, _alone(schema, {"$defs": self.defs}))]
 
     def _texts_for(self, schema: Mapping[str, Any]) -> list[str]:
@@ -175,9 +182,34 @@ class _Question:
         limits = {key: schema[key] for key in ("pattern", "minLength", "maxLength") if key in schema}
         return [one for one in found if not limits or not schema_errors(one, limits)]
 
+    def _gives(self, name: str, schema: Any) -> bool:
+        """Whether the question gives what may be left out: it names an option, or the argument beside a number."""
+        given = _resolved(schema, self.defs)
+        if isinstance(given.get("enum"), list):
+            return True
+        numeric = given.get("type") in ("integer", "number")
+        return numeric and any(_stands_beside(name, number) for number in self._numbers)
+
     def _speaks_of(self, path: str, schema: Mapping[str, Any]) -> bool:
         """Whether the question has a word of an argument's name, or of its title."""
         return not self._words.isdisjoint(bm25_words(f"{path.rpartition('.')[2]} {schema.get('title', '')}"))
+
+
+def _names(value: Any, defs: Mapping[str, Any]) -> Iterator[str]:
+    """The names of every number among some arguments, to any depth, and in what they refer to."""
+    if isinstance(value, Mapping):
+        properties = value.get("properties")
+        for name, one in properties.items() if isinstance(properties, Mapping) else ():
+            if _resolved(one, defs).get("type") in ("integer", "number"):
+                yield name
+    for part in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        yield from _names(part, defs)
+
+
+def _stands_beside(name: str, number: numbers.Number) -> bool:
+    """Whether an argument's name, or a word of it, stands right before or after a number: `6 hours`, `page 2`."""
+    words = {word.rstrip("s") for word in bm25_words(name)} - STOP_WORDS
+    return any(word.rstrip("s") in words for word in number.beside)
 
 
 def _or_null(found: dict[str, Any], schema: Any, defs: Mapping[str, Any]) -> dict[str, Any]:
