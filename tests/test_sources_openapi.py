@@ -193,6 +193,8 @@ def test_swagger_2_is_read_too(tmp_path: Path) -> None:
                     "parameters": [
                         {"name": "plan", "in": "formData", "type": "file", "required": True},
                         {"name": "depth", "in": "query", "type": "integer", "minimum": 0},
+                        {"name": "at", "in": "query", "type": "array", "items": {"type": "integer"}},
+                        {"name": "of", "in": "query", "type": "array", "collectionFormat": "pipes"},
                     ],
                     "responses": {"200": {"schema": {"$ref": "#/definitions/berth"}}},
                 },
@@ -205,6 +207,8 @@ def test_swagger_2_is_read_too(tmp_path: Path) -> None:
     assert post.api_call == "POST https://harbour.example/v1/berths"
     assert arguments(post) == {
         "depth": {"type": "integer", "minimum": 0, "x-in": "query"},
+        "at": {"type": "array", "items": {"type": "integer"}, "x-in": "query", "x-explode": False},
+        "of": {"type": "array", "items": {}, "x-in": "query", "x-style": "pipeDelimited", "x-explode": False},
         "body": {"type": "object", "properties": {"plan": {"type": "string"}}, "required": ["plan"], "x-in": "body"},
     }
     assert post.details["consumes"] == "multipart/form-data"

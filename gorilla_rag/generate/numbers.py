@@ -29,7 +29,7 @@ _DIGITS = re.compile(
     rf"(?:(k|bn)\b| ?({'|'.join(_SPELLED)})\b|[a-z]{{1,3}}\b)?{_PERCENT}(?!\w|\.\w)",
     re.IGNORECASE,
 )
-_RUN = re.compile(rf"\b(?:(?:{_ANY})(?:[ -]+(?:and[ -]+)?(?={_ANY}))?)+\b{_PERCENT}", re.IGNORECASE)
+_RUN = re.compile(rf"\b(?:an? )?(?:(?:{_ANY})(?:[ -]+(?:and[ -]+)?(?={_ANY}))?)+\b{_PERCENT}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +79,21 @@ def _of_words(text: str) -> Iterator[int]:
     """What a run of words counts: `two hundred and five` is 205, `one two` is 1 and 2; a scale alone nothing."""
     total, part, last = 0, 0, ""
     for word in re.findall(r"[a-z]+", text.lower()):
-        if word in _WORDS:
+        if word in ("a", "an"):
+            last = "a"
+        elif word in _WORDS:
             if last in _UNITS or (last in _TENS and not 0 < _WORDS[word] < 10):
                 yield total + part
                 total = part = 0
             part += _WORDS[word]
         elif word not in _SCALES or (not last and word != "dozen"):
-            continue
+            continue  # `per cent`, and `hundreds` without a number
         else:
             part = max(part, 1) * _SCALES[word]
             if word not in ("hundred", "dozen"):
                 total, part = total + part, 0
-        last = word
-    if last:
+        last = word if word in _WORDS or word in _SCALES else last
+    if last not in ("", "a"):
         yield total + part
 
 

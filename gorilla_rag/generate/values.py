@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from gorilla_rag.generate import numbers
@@ -19,6 +20,7 @@ from gorilla_rag.validate import schema_errors
 
 LONGEST_TEXT = 12
 """Words of a text that is copied without quotes around it."""
+_MOST_WORDS = 300
 _DEEPEST = 12
 _MOST_ITEMS = 8
 _WORD = re.compile(r"\S+")
@@ -220,10 +222,10 @@ def _or_null(found: dict[str, Any], schema: Any, defs: Mapping[str, Any]) -> dic
 
 
 def _texts(question: str) -> Iterator[str]:
-    """Every run of words as it stands, without the punctuation around it; what stands in quotes first."""
+    """What is quoted; then every run of `LONGEST_TEXT` words at most among the first 300, bare of punctuation."""
     for match in _QUOTED.finditer(question):
         yield next(filter(None, match.groups()))
-    words = [(match.start(), match.end()) for match in _WORD.finditer(question)]
+    words = [(match.start(), match.end()) for match in islice(_WORD.finditer(question), _MOST_WORDS)]
     for first in range(len(words)):
         for last in range(first, min(first + LONGEST_TEXT, len(words))):
             text = question[words[first][0] : words[last][1]]

@@ -31,6 +31,13 @@ BODY = "body"
 _HINT = "mend the definition, or leave such operations out with --skip-bad"
 _CONTENT = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
 _OF_PARAMETER = ("in", "name", "required", "schema", "content", "style", "explode", "allowReserved", "examples")
+_COLLECTIONS: Mapping[str, Mapping[str, Any]] = {
+    "csv": {"x-explode": False},
+    "multi": {"x-explode": True},
+    "ssv": {"x-style": "spaceDelimited", "x-explode": False},
+    "pipes": {"x-style": "pipeDelimited", "x-explode": False},
+}
+"""How Swagger 2.0 writes lists, in OpenAPI 3's words."""
 _LONGEST_CHAIN = 50
 _MARGIN = re.compile(r"^([A-Za-z][\w-]*):\s*$", re.MULTILINE)
 
@@ -277,6 +284,8 @@ class _Operation:
             made = self.reader.read(media.get("schema", {})) | {"x-content": next(iter(content or {}))}
         elif "type" in parameter or "items" in parameter:
             made = self.reader.read(self._bare(parameter))
+            if made.get("type") == "array":
+                made |= _COLLECTIONS.get(str(parameter.get("collectionFormat")), _COLLECTIONS["csv"])
         else:
             self.definition.notes["a parameter without a schema, read as a text"] += 1
             made = {"type": "string"}
