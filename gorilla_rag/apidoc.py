@@ -94,8 +94,10 @@ class ApiDoc:
         """Equal for documents of the same call; tools of one name are one if they take the same arguments."""
         if self.kind == "tool" and self.call.raw is None:
             names = ", ".join(sorted(self.parameters.get("properties", {})))
-            return f"{self.call.function}({names}) of {self.framework}"
-        return self.call.key(self.parameter_names)
+            return f"{self.call.function}({names}) of {self.framework or self.source}"
+        key = self.call.key(self.parameter_names)
+        nowhere = self.call.route is not None and self.call.route.url.startswith("/")
+        return f"{key} of {self.framework or self.source}" if nowhere else key
 
     @cached_property
     def package(self) -> str:

@@ -294,10 +294,15 @@ class Gorilla:
         if docs:
             answer = _from_document(answer, docs[0])
             call = docs[0].call if catalogue else call
+        filled = Filled({})
+        if docs and catalogue and docs[0].kind != "python":
+            filled = writer.arguments(docs[0], LABELS[0], ask.given)
+            answer = replace(answer, missing=filled.missing)
+            call = call.with_arguments(filled.values, docs[0].parameter_names)
         yield Event("call", replace(answer, api_call=call.render(), call=call))
         yield Event(
             "answer",
-            self._finished(answer, call, docs[0] if docs else None, draft.explanation, Filled({}), writer, clock),
+            self._finished(answer, call, docs[0] if docs else None, draft.explanation, filled, writer, clock),
         )
 
     def _finished(

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from gorilla_rag.errors import UsageError
+
 JSON = "application/json"
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
@@ -27,12 +29,14 @@ class Place:
         where: `path`, `query`, `header`, `cookie`; `body`, the whole of it; or `field`, one of a JSON body.
         style: of OpenAPI; empty for the usual one of the place.
         explode: whether each part of a list or an object is written by itself; `None` for what the style usually does.
+        as_json: whether the value is written as JSON, whatever it is.
     """
 
     name: str
     where: str
     style: str = ""
     explode: bool | None = None
+    as_json: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +66,23 @@ class Route:
         return cls(method, url.strip(), tuple(places.items()), consumes)
 
     def request(self, values: Mapping[str, Any]) -> Request:
-        """The request of some arguments. What stands in the path and isn't given stays as `{name}`."""
-        url, query, headers, cookies = self.url, list[tuple[str, str]](), dict[str, str](), list[tuple[str, str]]()
+        """The request of some arguments. What stands in the path and isn't given stays as `{name}`.
+
+        Raises:
+            UsageError: a header or a cookie with a line break, which would begin another one.
+        """
+        url, _, _ = self.url.partition("#")
+        query, headers, cookies = list[str](), dict[str, str](), list[str]()
         fields: dict[str, Any] = {}
         body: Any = None
         places = dict(self.places)
         for name, value in values.items():
             place = places.get(name, Place(name, "query"))
+            value = json.dumps(value, ensure_ascii=False) if place.as_json else value
             if place.where == "path":
                 url = url.replace(f"{{{place.name}}}", _simple(place, value, escape=True))
             elif place.where == "header":
-                headers[place.name] = _simple(place, value)
+                headers[place.name] = _one_line(place.name, _simple(place, value))
             elif place.where == "body":
                 body = value
             elif place.where == "field":
@@ -80,9 +90,9 @@ class Route:
             else:
                 (cookies if place.where == "cookie" else query).extend(_pairs(place, value))
         if cookies:
-            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies)
+            headers["Cookie"] = "; ".join(cookies)
         if query:
-            url += ("&" if "?" in url else "?") + urlencode(query, quote_via=quote)
+            url += ("&" if "?" in url else "?") + "&".join(query)
         consumes = self.consumes or JSON
         return Request(self.method, url, headers, fields or body, consumes if fields or body is not None else "")
 
@@ -110,9 +120,9 @@ class Request:
 
     def curl(self) -> str:
         """The request as a command of curl."""
-        words = ["curl", *(["--globoff"] if set("[]{}") & set(self.url) else []), "-X", self.method, self.url]
-        if self.method == "HEAD":
-            words[-3:] = ["--head", self.url]
+        words = ["curl", *(["--globoff"] if set("[]{}") & set(self.url) else [])]
+        words += ["--head"] if self.method == "HEAD" else ["-X", self.method]
+        words += ["--url", self.url]
         headers = dict(self.headers)
         if self.content_type == MULTIPART:
             body = [word for name, value in self._form() for word in ("--form-string", f"{name}={value}")]
@@ -136,7 +146,9 @@ class Request:
         elif self.content_type:
             headers["Content-Type"] = self.content_type
             body = f"json={self.body!r}" if _is_json(self.content_type) else f"content={self._content()!r}"
-        arguments += [f"headers={headers!r}"] if headers else []
+        # httpx writes a text as ASCII; bytes go as they are, as curl sends them.
+        sent = {name: value if value.isascii() else value.encode() for name, value in headers.items()}
+        arguments += [f"headers={sent!r}"] if sent else []
         return f"httpx.request({', '.join([*arguments, *([body] if body else [])])})"
 
     def _content(self) -> str:
@@ -161,7 +173,8 @@ def _place(name: str, schema: Any, method: str, url: str) -> Place:
     )
     explode = given.get("x-explode")
     style = str(given.get("x-style") or "")
-    return Place(str(given.get("x-name") or name), where, style, explode if isinstance(explode, bool) else None)
+    explode = explode if isinstance(explode, bool) else None
+    return Place(str(given.get("x-name") or name), where, style, explode, "x-content" in given)
 
 
 def _is_json(content_type: str) -> bool:
@@ -205,16 +218,28 @@ def _simple(place: Place, value: Any, *, escape: bool = False) -> str:
     return before + (between if place.style != "label" or place.explode else ",").join(map(write, _flat(value)))
 
 
-def _pairs(place: Place, value: Any) -> Iterator[tuple[str, str]]:
-    """A value in a query or a cookie, as names and texts."""
+def _pairs(place: Place, value: Any) -> Iterator[str]:
+    """A value in a query or a cookie, as `name=text` with everything escaped but what stands between parts."""
     explode = place.explode if place.explode is not None else place.style in ("", "form")
     if not isinstance(value, Mapping | list | tuple):
-        yield place.name, _written(value)
+        yield _pair(place.name, _written(value))
     elif isinstance(value, Mapping) and place.style == "deepObject":
-        yield from ((f"{place.name}[{name}]", _written(part)) for name, part in value.items())
+        yield from (_pair(f"{place.name}[{name}]", _written(part)) for name, part in value.items())
     elif not explode:
-        yield place.name, _DELIMITERS.get(place.style, ",").join(_flat(value))
+        between = quote(_DELIMITERS.get(place.style, ","), safe=",|")
+        yield f"{quote(place.name, safe='')}={between.join(quote(part, safe='') for part in _flat(value))}"
     elif isinstance(value, Mapping):
-        yield from ((str(name), _written(part)) for name, part in value.items())
+        yield from (_pair(str(name), _written(part)) for name, part in value.items())
     else:
-        yield from ((place.name, part) for part in _flat(value))
+        yield from (_pair(place.name, part) for part in _flat(value))
+
+
+def _pair(name: str, text: str) -> str:
+    return f"{quote(name, safe='')}={quote(text, safe='')}"
+
+
+def _one_line(name: str, value: str) -> str:
+    """A header's value, which may have no line break."""
+    if any(character in value for character in "\r\n\0"):
+        raise UsageError(f"the header {name} has a line break", hint="give it without one")
+    return value

@@ -7,14 +7,21 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def schema_errors(value: Any, schema: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a value by a schema (draft 2020-12), as `path: message`; empty when nothing is."""
+def schema_errors(value: Any, schema: Mapping[str, Any], *, formats: bool = False) -> list[str]:
+    """What is wrong with a value by a schema (draft 2020-12), as `path: message`; empty when nothing is.
+
+    Args:
+        value: JSON.
+        schema: of it.
+        formats: whether `format` counts, as far as jsonschema knows it without further packages.
+    """
     from jsonschema import Draft202012Validator
     from referencing import Registry
     from referencing.exceptions import Unresolvable
 
     try:
-        found = list(Draft202012Validator(schema, registry=Registry()).iter_errors(value))
+        checker = Draft202012Validator.FORMAT_CHECKER if formats else None
+        found = list(Draft202012Validator(schema, registry=Registry(), format_checker=checker).iter_errors(value))
     except (Unresolvable, re.error) as error:
         return [f"the schema can't be applied: {error}"]
     return sorted(f"{'/'.join(map(str, error.absolute_path)) or 'value'}: {error.message}" for error in found)

@@ -18,6 +18,7 @@ from llguidance import LLMatcher, LLTokenizer
 from gorilla_rag import Gorilla
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.encoders.embedded import EmbeddedEncoder
+from gorilla_rag.errors import UsageError
 from gorilla_rag.generate import schema, values
 from gorilla_rag.generate.llama_cpp import LlamaCppGenerator
 from gorilla_rag.sources import formats
@@ -54,8 +55,7 @@ def wander(grammar: str, seed: int) -> str:
 def check(parameters: Mapping[str, Any], seed: int) -> None:
     """Both what is narrowed to a question and what isn't: written at random, it fits its schema."""
     full = {"type": "object", **parameters}
-    offer = values.offered(full, QUESTION)
-    for wanted in (offer.schema, full):
+    for wanted in (values.offered(full, QUESTION), full):
         if wanted is None:
             continue
         grammar, removed = schema.arguments_grammar(wanted)
@@ -153,6 +153,14 @@ def test_what_the_question_lacks_is_asked_for_and_can_be_given(tools: Gorilla) -
 def test_what_is_given_is_checked_too(tools: Gorilla) -> None:
     answer = tools.ask("Book a table", fields="call", given={"seats": 0})
     assert answer.verdict.outcome("schema") == "failed"
+    with pytest.raises(UsageError, match="no argument is called 'seat'"):
+        tools.ask("Book a table", fields="call", given={"seat": 2})
+
+
+def test_a_call_from_the_whole_catalogue_has_its_arguments_too(tools: Gorilla) -> None:
+    answer = tools.ask("Book a table for four people", fields="call", constrain="catalogue")
+    assert answer.call
+    assert answer.missing or answer.call.values
 
 
 def test_the_example_of_the_readme_is_answered_as_it_says() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -169,6 +170,27 @@ def test_values_are_written_in_openapis_styles(
         url = urlsplit(route.request({"color": value}).url)
         if written is not None:
             assert unquote(url.path[1:] if where == "path" else url.query) == written
+
+
+def test_what_stands_between_parts_is_not_escaped_and_the_parts_are() -> None:
+    route = Route(
+        "GET", "http://h/a#more", (("c", Place("c", "query", "form", False)), ("j", Place("j", "query", as_json=True)))
+    )
+    assert route.request({"c": ["a,b", "c"]}).url == "http://h/a?c=a%2Cb,c"
+    assert unquote(route.request({"j": {"a": [1]}}).url) == 'http://h/a?j={"a": [1]}'
+
+
+def test_a_header_can_not_begin_another_one(echo: tuple[str, list[Received]]) -> None:
+    places: dict[str, Any] = {"x": Place("X", "header"), "c": Place("c", "cookie")}
+    with pytest.raises(UsageError, match="line break"):
+        call_of("GET", echo[0], {"x": "a\r\nEvil: b"}, **places).request()
+    for one in sent(call_of("GET", echo[0], {"x": "Ærø", "c": "a; admin=1"}, **places), echo):
+        assert one["headers"]["x"].encode("latin-1").decode() == "Ærø"
+        assert one["headers"]["cookie"] == "c=a%3B%20admin%3D1"
+
+
+def test_an_address_is_never_an_option_of_curls() -> None:
+    assert shlex.split(Call(function="f", route=Route("GET", "-K/tmp/x")).render("curl"))[-2:] == ["--url", "-K/tmp/x"]
 
 
 def test_what_is_not_given_stays_in_the_address(echo: tuple[str, list[Received]]) -> None:

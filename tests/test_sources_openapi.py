@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -277,6 +278,46 @@ def test_references_to_files_beside_it_are_followed_when_allowed(tmp_path: Path)
     assert read(tmp_path, value).docs == ()
     (doc,) = read(tmp_path, value, external=True).docs
     assert arguments(doc)["page"]["type"] == "integer"
+
+
+def test_references_of_another_file_lead_into_that_file(tmp_path: Path) -> None:
+    other = {"Pet": {"properties": {"owner": {"$ref": "#/Owner"}}}, "Owner": {"type": "string"}}
+    (tmp_path / "other.json").write_text(json.dumps(other))
+    body = {"content": {"application/json": {"schema": {"$ref": "other.json#/Pet"}}}}
+    (doc,) = read(tmp_path, operation(requestBody=body) | {"Owner": {"type": "integer"}}, external=True).docs
+    assert doc.parameters["$defs"]["Owner"] == {"type": "string"}
+
+
+def test_what_refers_to_nothing_fails_for_every_operation(tmp_path: Path) -> None:
+    pet = {"properties": {"owner": {"$ref": "#/components/schemas/Missing"}}}
+    body = {"requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Pet"}}}}}
+    value = definition({"/a": {"post": body}, "/b": {"post": body}}, components={"schemas": {"Pet": pet}})
+    found = read(tmp_path, value)
+    assert (found.docs, len(found.problems)) == ((), 2)
+
+
+def test_many_parts_of_parts_are_read_once_each(tmp_path: Path) -> None:
+    of = "#/components/schemas/"
+    diamond = {f"D{n}": {"allOf": [{"$ref": f"{of}D{n + 1}"}] * 2} for n in range(60)} | {"D60": {"type": "object"}}
+    clique = {f"C{n}": {"allOf": [{"$ref": f"{of}C{m}"} for m in range(30) if m != n]} for n in range(30)}
+    chain = {f"S{n}": {"properties": {"n": {"$ref": f"{of}S{n + 1}"}}} for n in range(300)} | {"S300": {}}
+    for first in ("D0", "C0", "S0"):
+        body = {"content": {"application/json": {"schema": {"$ref": of + first}}}}
+        value = operation(requestBody=body) | {"components": {"schemas": diamond | clique | chain}}
+        begun = time.monotonic()
+        assert len(read(tmp_path, value).docs) == 1
+        assert time.monotonic() - begun < 10
+
+
+def test_properties_that_are_nothing_are_left_out(tmp_path: Path) -> None:
+    parts = [{"properties": {"a": {}}}, {"type": "object", "properties": None}]
+    found = read(tmp_path, operation(requestBody={"content": {"application/json": {"schema": {"allOf": parts}}}}))
+    assert list(arguments(found.docs[0])["body"]["properties"]) == ["a"]
+
+
+def test_a_parameter_of_the_path_is_declared_though_another_has_its_name(tmp_path: Path) -> None:
+    given = [{"name": "berth", "in": place, "schema": {"type": "string"}} for place in ("query", "path")]
+    assert list(arguments(only(tmp_path, operation(parameters=given)))) == ["berth", "path_berth"]
 
 
 def test_references_above_the_file_are_refused_even_then(tmp_path: Path) -> None:

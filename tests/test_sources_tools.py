@@ -101,6 +101,16 @@ def test_references_inside_a_tool_are_followed_and_others_refused(tmp_path: Path
     assert "leads out" in str(found.problems[0])
 
 
+def test_arguments_that_are_a_reference_are_those_it_stands_for(tmp_path: Path) -> None:
+    schema = {"$ref": "#/$defs/a", "$defs": {"a": {"type": "object", "properties": {"x": {"type": "string"}}}}}
+    assert list(read(tmp_path, [{"name": "f", "parameters": schema}]).docs[0].parameters["properties"]) == ["x"]
+
+
+def test_a_function_without_arguments_is_a_tool(tmp_path: Path) -> None:
+    found = read(tmp_path, [{"type": "function", "function": {"name": "ping", "description": "Answers."}}])
+    assert (found.docs[0].api_call, found.docs[0].parameters) == ("ping", {})
+
+
 @pytest.mark.parametrize(
     ("record", "said"),
     [

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gorilla_rag.errors import UsageError
 from gorilla_rag.generate import numbers, values
 
 
-def offered(question: str, required: tuple[str, ...] = (), **properties: Any) -> values.Offer:
+def offered(question: str, required: tuple[str, ...] = (), **properties: Any) -> dict[str, Any] | None:
     return values.offered({"properties": properties, "required": list(required)}, question)
 
 
 def given_to(question: str, schema: dict[str, Any], name: str = "x") -> list[Any] | None:
     """The values offered for a required argument."""
-    found = offered(question, (name,), **{name: schema}).schema
+    found = offered(question, (name,), **{name: schema})
     return found["properties"][name]["enum"] if found else None
 
 
@@ -76,6 +79,8 @@ def test_what_stands_in_quotes_is_offered_first() -> None:
     [
         ({"type": "string", "format": "date"}, "on 2 May 2026 or May 3rd, 2026", ["2026-05-02", "2026-05-03"]),
         ({"type": "string", "format": "date-time"}, "at 2026-05-04T10:30:00Z", ["2026-05-04T10:30:00+00:00"]),
+        ({"type": "string", "format": "date-time"}, "on 3 May 2026 at 10:30", ["2026-05-03T10:30:00Z"]),
+        ({"type": "string", "format": "date"}, "02.03.2026, or 02/04/2026", ["2026-03-02", "2026-02-04", "2026-04-02"]),
         ({"type": "string", "format": "email"}, "write to a.b@example.com.", ["a.b@example.com"]),
         ({"type": "string", "format": "uri"}, "see https://example.com/a?b=c.", ["https://example.com/a?b=c"]),
         ({"type": "string", "format": "time"}, "at 23:59, not 24:10", ["23:59"]),
@@ -93,37 +98,42 @@ def test_values_are_written_as_the_schema_wants_them(
 def test_an_option_that_is_named_is_the_only_one() -> None:
     unit = {"type": "string", "enum": ["metres", "feet"]}
     assert given_to("how deep in feet?", unit) == ["feet"]
-    assert given_to("how deep?", unit) == ["metres", "feet"]
-    assert offered("how deep?", unit=unit).schema is None
+    assert given_to("how deep?", unit) == ["metres", "feet", None]
+    assert offered("how deep?", unit=unit) is None
 
 
 def test_what_may_be_left_out_is_offered_only_if_the_question_speaks_of_it() -> None:
     limit = {"type": "integer"}
-    assert offered("show 5 pets", limit=limit).schema is None
-    found = offered("show pets, limit 5", limit=limit).schema
+    assert offered("show 5 pets", limit=limit) is None
+    found = offered("show pets, limit 5", limit=limit)
     assert found
     assert found["properties"] == {"limit": {"enum": [5]}}
 
 
-def test_what_is_required_and_can_not_be_given_is_missing() -> None:
+def test_what_is_required_and_can_not_be_given_is_not_offered_and_missing() -> None:
     found = offered("book it", ("seats", "flag"), seats={"type": "integer"}, flag={"type": "boolean"})
-    assert found.missing == ("seats",)
-    assert found.schema
-    assert found.schema["required"] == ["flag"]
+    assert found
+    assert (list(found["properties"]), found["required"]) == (["flag"], ["flag"])
+    parameters = {"properties": {"seats": {"type": "integer"}, "flag": {}}, "required": ["seats", "flag"]}
+    assert values.completed({"flag": True}, parameters) == ({"flag": True}, ("seats",))
 
 
 def test_a_default_stands_in_for_what_is_required() -> None:
-    found = offered("book it", ("seats",), seats={"type": "integer", "default": 2})
-    assert found.missing == ()
-    assert found.schema
-    assert found.schema["properties"] == {"seats": {"const": 2}}
+    seats = {"type": "integer", "default": 2}
+    found = offered("book it", ("seats",), seats=seats)
+    assert found
+    assert found["properties"] == {"seats": {"const": 2}}
+    assert values.completed({"seats": None}, {"properties": {"seats": seats}, "required": ["seats"]}) == (
+        {"seats": 2},
+        (),
+    )
 
 
 def test_objects_and_lists_are_narrowed_to_any_depth() -> None:
     inner: dict[str, Any] = {"type": "integer"}
     for _ in range(4):
         inner = {"type": "object", "properties": {"a": inner}, "required": ["a"]}
-    found = offered("7", ("x",), x={"type": "array", "items": inner}).schema
+    found = offered("7", ("x",), x={"type": "array", "items": inner})
     assert found
     part = found["properties"]["x"]["items"]
     for _ in range(4):
@@ -132,31 +142,89 @@ def test_objects_and_lists_are_narrowed_to_any_depth() -> None:
     assert part == {"enum": [7, None]}
 
 
+BODY = {"type": "object", "properties": {"n": {"type": "integer"}, "s": {"type": "string"}}, "required": ["n", "s"]}
+
+
 def test_a_missing_part_of_an_object_is_named_by_its_path() -> None:
-    body = {"type": "object", "properties": {"n": {"type": "integer"}, "s": {"type": "string"}}, "required": ["n", "s"]}
-    assert offered("rename it", ("body",), body=body).missing == ("body.n",)
+    parameters = {"properties": {"body": BODY, "also": BODY}, "required": ["body"]}
+    assert values.completed({"body": {"s": "a", "n": None}}, parameters) == ({"body": {"s": "a"}}, ("body.n",))
+    assert values.completed({}, parameters) == ({}, ("body",))
 
 
-def test_a_schema_that_refers_to_itself_comes_to_an_end() -> None:
-    tree = {
+def test_a_missing_part_of_a_list_or_of_an_alternative_is_named_too() -> None:
+    card = {"type": "object", "properties": {"card": {"type": "string"}}, "required": ["card"]}
+    parameters = {"properties": {"some": {"type": "array", "items": BODY}, "how": {"anyOf": [BODY, card]}}}
+    assert values.completed({"how": {"card": "visa"}}, parameters)[1] == ()
+    found, missing = values.completed({"some": [{"n": 1, "s": None}], "how": {"card": None}}, parameters)
+    assert found == {"some": [{"n": 1}], "how": {}}
+    assert missing == ("some.s", "how.card")
+
+
+def test_an_object_that_may_be_left_out_is_offered_whole() -> None:
+    field = {"type": "string", "enum": ["age", "name"]}
+    both = {
         "type": "object",
-        "properties": {"of": {"$ref": "#/$defs/tree"}, "n": {"type": "integer"}},
-        "required": ["of"],
+        "properties": {"field": field, "value": {"type": "integer"}},
+        "required": ["field", "value"],
     }
-    found = values.offered(
-        {"properties": {"t": {"$ref": "#/$defs/tree"}}, "required": ["t"], "$defs": {"tree": tree}}, "7"
-    )
-    assert found.missing
+    found = offered("list pets, filter by the age of 7", filter=both)
+    assert found
+    assert found["properties"]["filter"]["required"] == ["field", "value"]
 
 
-def test_null_is_what_is_asked_for_unless_it_is_a_value() -> None:
+@pytest.mark.parametrize("references", [2, 3, 5])
+def test_a_schema_that_refers_to_itself_comes_to_an_end_soon(references: int) -> None:
+    names = [f"part{number}" for number in range(references)]
+    tree: dict[str, Any] = {name: {"$ref": "#/$defs/tree"} for name in names} | {"n": {"type": "string"}}
     parameters = {
-        "properties": {
-            "a": {"type": "string"},
-            "b": {"type": ["string", "null"]},
-            "c": {"type": "object", "properties": {"d": {}, "e": {"type": "integer"}}},
-        }
+        "properties": {"t": {"$ref": "#/$defs/tree"}}, "required": ["t"],
+        "$defs": {"tree": {"type": "object", "properties": tree, "required": [*names, "n"]}},
+    }  # fmt: skip
+    begun = time.monotonic()
+    found = values.offered(parameters, "find the part1 part2 part3 part4 of seven words")
+    assert time.monotonic() - begun < 20
+    assert len(json.dumps(found)) < 5_000_000
+
+
+def test_null_says_that_nothing_is_given_unless_it_is_a_value() -> None:
+    inner = {"type": "object", "properties": {"d": {"type": ["integer", "null"]}, "e": {"type": "integer"}}}
+    parameters = {
+        "properties": {"a": {"type": "string"}, "b": {"type": ["string", "null"]}, "c": inner},
+        "required": ["a"],
     }
     found, missing = values.completed({"a": None, "b": None, "c": {"d": None, "e": None}}, parameters)
     assert found == {"b": None, "c": {"d": None}}
-    assert missing == ("a", "c.e")
+    assert missing == ("a",)
+    offer = offered("close ticket 7", ("comment",), comment={"type": ["string", "null"]})
+    assert offer
+    assert None in offer["properties"]["comment"]["enum"]
+
+
+def test_what_is_given_is_put_in_by_its_path() -> None:
+    parameters = {"properties": {"body": BODY}, "required": ["body"]}
+    told = values.told({"body.n": 3}, parameters)
+    assert values.merged({"body": {"s": "a"}}, told) == {"body": {"s": "a", "n": 3}}
+    for wrong in ({"bodi": 1}, {"body.m": 1}, {"body": {1, 2}}):
+        with pytest.raises(UsageError):
+            values.told(wrong, parameters)
+
+
+def test_an_option_may_be_a_word_of_little_meaning() -> None:
+    state = {"type": "string", "enum": ["on", "off"]}
+    assert given_to("turn the light on that was off", state) == ["on", "off", None]
+    assert given_to("turn the light on", state) == ["on"]
+
+
+def test_a_number_is_no_option_unless_the_argument_is_named_beside_it() -> None:
+    size = {"type": "integer", "enum": [10, 20, 50]}
+    assert offered("restaurants within 20 km", page_size=size) is None
+    found = offered("restaurants, page size 20", page_size=size)
+    assert found
+    assert found["properties"]["page_size"] == {"enum": [20]}
+
+
+def test_a_number_beside_another_name_is_still_there_for_what_needs_one() -> None:
+    account = {"type": "integer"}
+    found = offered("Transfer 50 from account 123", ("amount",), amount=account, from_account=account)
+    assert found
+    assert found["properties"]["amount"]["enum"][0] == 50

@@ -26,7 +26,7 @@ _ANY = "|".join(sorted((*_WORDS, *_SPELLED), key=len, reverse=True))
 _PERCENT = r"( ?(?:%|percent\b|per cent\b))?"
 _DIGITS = re.compile(
     r"(?<![\w.])(-?(?:\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:\.\d{1,15})?)(?!\.?\d|,\d{3}(?!\d))"
-    rf"(?:(k|bn)\b| ?({'|'.join(_SPELLED)})\b|[a-z]{{1,3}}\b)?{_PERCENT}(?!\w|\.\w)",
+    rf"(?:(k|bn)\b| ?({'|'.join(_SPELLED)})\b|([a-z]{{1,3}})\b)?{_PERCENT}(?!\w|\.\w)",
     re.IGNORECASE,
 )
 _RUN = re.compile(rf"\b(?:an? )?(?:(?:{_ANY})(?:[ -]+(?:and[ -]+)?(?={_ANY}))?)+\b{_PERCENT}", re.IGNORECASE)
@@ -53,6 +53,7 @@ class Number:
 
 def read(text: str) -> Iterator[Number]:
     """The numbers of a text, in the order in which they stand."""
+    text = text.replace("−", "-")
     found = [(match.start(), _of_digits(match, _beside(text, match))) for match in _DIGITS.finditer(text)]
     for match in _RUN.finditer(text):
         if not re.search(r"\d[\d.,]*[ -]?$", text[: match.start()]):
@@ -71,8 +72,8 @@ def _beside(text: str, match: re.Match[str]) -> tuple[str, ...]:
 
 
 def _of_digits(match: re.Match[str], beside: tuple[str, ...]) -> Number:
-    scale = _SCALES[(match[2] or match[3]).lower()] if match[2] or match[3] else 1
-    return _number(Decimal(match[1].replace(",", "")) * scale, beside, percent=bool(match[4]))
+    scale = _SCALES[(match[2] or match[3]).lower()] if match[2] or match[3] else 10**6 if match[4] == "M" else 1
+    return _number(Decimal(match[1].replace(",", "")) * scale, beside, percent=bool(match[5]))
 
 
 def _of_words(text: str) -> Iterator[int]:

@@ -7,13 +7,15 @@ the question as the condition. What is required and isn't given may be written a
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
+from gorilla_rag.errors import UsageError
 from gorilla_rag.generate import numbers
 from gorilla_rag.text import STOP_WORDS, bm25_words
 from gorilla_rag.validate import schema_errors
@@ -21,6 +23,8 @@ from gorilla_rag.validate import schema_errors
 LONGEST_TEXT = 12
 """Words of a text that is copied without quotes around it."""
 _MOST_WORDS = 300
+_MOST_PARTS = 2000
+_VAGUE = frozenset("from max min maximum minimum number count".split())
 _DEEPEST = 12
 _MOST_ITEMS = 8
 _WORD = re.compile(r"\S+")
@@ -34,58 +38,93 @@ _FORMATS = {
     "time": r"(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?",
 }
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_TIME = r"(?:,? (?:at )?\d\d?:\d\d(?::\d\d)?(?: ?[ap]m)?)?"
 _DATES = re.compile(
-    rf"\d{{4}}-\d\d?-\d\d?(?:[T ]\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:?\d\d)?)?|\d\d?[./]\d\d?[./]\d{{4}}|"
-    rf"\d\d?(?:st|nd|rd|th)?(?: of)? {_MONTH},? \d{{4}}|{_MONTH} \d\d?(?:st|nd|rd|th)?,? \d{{4}}",
+    rf"(?:\d{{4}}-\d\d?-\d\d?(?:[T ]\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:?\d\d)?)?|\d\d?[./]\d\d?[./]\d{{4}}|"
+    rf"\d\d?(?:st|nd|rd|th)?(?: of)? {_MONTH},? \d{{4}}|{_MONTH} \d\d?(?:st|nd|rd|th)?,? \d{{4}}){_TIME}",
     re.IGNORECASE,
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What may be written.
-
-    Attributes:
-        schema: of the arguments that the question could give; `None` where there is none.
-        missing: required arguments that it can't give, by their path (`body.name`).
-    """
-
-    schema: dict[str, Any] | None
-    missing: tuple[str, ...]
-
-
-def offered(parameters: Mapping[str, Any], question: str) -> Offer:
-    """The schema of a call's arguments with only what a question gives.
+def offered(parameters: Mapping[str, Any], question: str, *, longest: int = LONGEST_TEXT) -> dict[str, Any] | None:
+    """The schema of a call's arguments with only what a question gives; `None` where it gives nothing.
 
     Args:
         parameters: JSON Schema of an object.
         question: as asked.
+        longest: words of a text that is copied without quotes around it.
     """
-    reader = _Question(question, parameters.get("$defs", {}))
+    reader = _Question(question, parameters.get("$defs", {}), longest)
     reader.claimed = frozenset(_names(parameters, reader.defs))
     made = reader.narrowed({**parameters, "type": "object"}, "", needed=True, depth=0)
-    return Offer(made if made and made["properties"] else None, tuple(reader.missing))
+    return made if made and made["properties"] else None
 
 
 def completed(values: Any, parameters: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:
-    """The arguments as written without `null` where the schema has none; and the paths of what is so asked for."""
-    missing: list[str] = []
+    """Arguments as they are sent, and the paths (`body.name`) of those that are required and aren't there.
+
+    A `null` that the schema doesn't have says that an argument isn't given: its default stands in, or nothing.
+    """
+    defs, missing = parameters.get("$defs", {}), dict[str, None]()
 
     def kept(value: Any, schema: Any, path: str) -> Any:
-        if isinstance(value, Mapping):
-            properties = _resolved(schema, parameters.get("$defs", {})).get("properties", {})
-            made = {}
-            for name, one in value.items():
-                place = f"{path}.{name}".removeprefix(".")
-                inner = properties.get(name, {})
-                if one is None and schema_errors(None, _alone(inner, parameters)):
-                    missing.append(place)
-                else:
-                    made[name] = kept(one, inner, place)
-            return made
-        return value
+        given = _resolved(schema, defs)
+        if isinstance(value, list):
+            return [kept(item, given.get("items", {}), path) for item in value]
+        if not isinstance(value, Mapping):
+            return value
+        given = _branch(given, value, defs)
+        properties, made = given.get("properties", {}), dict[str, Any]()
+        for name, one in value.items():
+            inner = _resolved(properties.get(name, {}), defs)
+            if one is None and not _admits_null(inner, parameters):
+                if "default" in inner:
+                    made[name] = inner["default"]
+            else:
+                made[name] = kept(one, inner, f"{path}.{name}".removeprefix("."))
+        absent = (name for name in given.get("required", ()) if name not in made)
+        missing.update(dict.fromkeys(f"{path}.{name}".removeprefix(".") for name in absent))
+        return made
 
-    return kept(values, parameters, ""), tuple(missing)
+    return kept(values, {**parameters, "type": "object"}, ""), tuple(missing)
+
+
+def told(given: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What is given beside a question, as arguments; `body.name` is the `name` in `body`.
+
+    Raises:
+        UsageError: a name that the arguments don't have, or a value that isn't JSON.
+    """
+    made: dict[str, Any] = {}
+    defs = parameters.get("$defs", {})
+    for path, value in given.items():
+        names = [path] if path in parameters.get("properties", {}) else path.split(".")
+        schema: Mapping[str, Any] = parameters
+        place = made
+        for number, name in enumerate(names):
+            properties = _resolved(schema, defs).get("properties", {})
+            if name not in properties:
+                known = ", ".join(properties) or "none"
+                raise UsageError(f"no argument is called {path!r}", hint=f"the arguments are {known}")
+            schema = properties[name]
+            if number < len(names) - 1:
+                place = place.setdefault(name, {})
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"{path} is given {value!r}, which isn't JSON", hint="give a JSON value") from error
+        place[names[-1]] = value
+    return made
+
+
+def merged(written: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments as written, with those given in their place, to any depth."""
+    made = dict(written)
+    for name, value in given.items():
+        inner = made.get(name)
+        both = isinstance(inner, Mapping) and isinstance(value, Mapping)
+        made[name] = merged(inner, value) if both else value  # type: ignore[arg-type]
+    return made
 
 
 @dataclass
@@ -94,23 +133,26 @@ class _Question:
 
     text: str
     defs: Mapping[str, Any]
-    missing: list[str] = field(default_factory=list)
+    longest: int
     claimed: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        self._words = set(bm25_words(self.text)) - STOP_WORDS
-        self._texts = list(dict.fromkeys(_texts(self.text)))
+        self._all_words = set(bm25_words(self.text))
+        self._words = self._all_words - STOP_WORDS
+        self._texts = list(dict.fromkeys(_texts(self.text, self.longest)))
+        self._left = _MOST_PARTS
         self._numbers = list(numbers.read(self.text))
 
     def narrowed(self, schema: Any, path: str, *, needed: bool, depth: int) -> dict[str, Any] | None:
         """A schema with only what the question gives; `None` for nothing."""
-        if depth > _DEEPEST:
+        self._left -= 1
+        if depth > _DEEPEST or self._left < 0:
             return None
         given = _resolved(schema, self.defs)
         if "const" in given:
             return {"const": given["const"]}
         if isinstance(given.get("enum"), list):
-            return self._options(given, needed=needed)
+            return self._options(given, path, needed=needed)
         if alternatives := _alternatives(given):
             found = [self.narrowed(one, path, needed=needed, depth=depth + 1) for one in alternatives]
             kept = [one for one in found if one]
@@ -129,19 +171,17 @@ class _Question:
 
     def _object(self, schema: Mapping[str, Any], path: str, *, needed: bool, depth: int) -> dict[str, Any] | None:
         kept: dict[str, Any] = {}
-        required = [name for name in schema.get("required", []) if name in schema.get("properties", {})]
-        asked = len(self.missing)
-        for name, one in schema.get("properties", {}).items():
-            place, must = f"{path}.{name}".removeprefix("."), needed and name in required
-            found = self.narrowed(one, place, needed=must, depth=depth + 1)
-            if found:
-                kept[name] = _or_null(found, one, self.defs) if must else found
+        properties = schema.get("properties", {})
+        required = [name for name in schema.get("required", []) if name in properties]
+        for name, one in properties.items():
+            place, must, given = f"{path}.{name}".removeprefix("."), name in required, _resolved(one, self.defs)
+            if found := self.narrowed(one, place, needed=must, depth=depth + 1):
+                kept[name] = _or_null(found, given) if must else found
                 required += [name] if not must and self._gives(name, one) else []
-            elif must and "default" in _resolved(one, self.defs):
-                kept[name] = {"const": _resolved(one, self.defs)["default"]}
-            elif must and not any(one.startswith(f"{place}.") for one in self.missing[asked:]):
-                self.missing.append(place)
-        if not kept and path:
+            elif must and ("default" in given or _admits_null(given, {"$defs": self.defs})):
+                kept[name] = {"const": given.get("default")}
+        optional = [name for name in kept if name not in schema.get("required", ()) or "const" not in kept[name]]
+        if path and not (optional if not needed else kept):
             return None
         required = [name for name in required if name in kept]
         return {"type": "object", "properties": kept, "required": required, "additionalProperties": False}
@@ -155,23 +195,29 @@ class _Question:
         most = max(fewest, min(schema.get("maxItems", _MOST_ITEMS), _MOST_ITEMS))
         return {"type": "array", "items": items, "minItems": fewest, "maxItems": most}
 
-    def _options(self, schema: Mapping[str, Any], *, needed: bool) -> dict[str, Any] | None:
+    def _options(self, schema: Mapping[str, Any], path: str, *, needed: bool) -> dict[str, Any] | None:
         """The options that the question names; all where one is needed and it names none."""
-        named = [one for one in schema["enum"] if isinstance(one, str) and set() < set(bm25_words(one)) <= self._words]
-        values = [number.value for number in self._numbers]
+        words = self._all_words
+        named = [one for one in schema["enum"] if isinstance(one, str) and set() < set(bm25_words(one)) <= words]
+        beside = [number for number in self._numbers if needed or _stands_beside(path.rpartition(".")[2], number)]
+        values = [number.value for number in beside]
         named += [one for one in schema["enum"] if not isinstance(one, bool | str) and one in values]
         found = named or ([one for one in schema["enum"] if one is not None] if needed else [])
         return {"enum": found} if found else None
 
     def _numbers_for(self, schema: Mapping[str, Any], path: str) -> list[int | float]:
-        percent = "percent" in f"{path} {schema.get('description', '')}".lower()
-        name = path.rpartition(".")[2]
+        """Numbers that stand beside the argument's name; else those beside no other's; else all."""
+        described = f"{path} {schema.get('description', '')}".lower()
+        percent = "percent" in described or "%" in described
+        name, fit = path.rpartition(".")[2], list[list[int | float]]()
         own = [number for number in self._numbers if _stands_beside(name, number)]
         free = [number for number in self._numbers if not any(_stands_beside(one, number) for one in self.claimed)]
-        found = [number.written(percent=percent) for number in own or free]
-        if schema.get("type") == "number":
-            found += [number.value for number in own or free]
-        return [one for one in dict.fromkeys(found) if not schema_errors(one, _alone(schema, {"$defs": self.defs}))]
+        for some in (own, free, self._numbers):
+            found = [number.written(percent=percent) for number in some]
+            found += [number.value for number in some] if schema.get("type") == "number" else []
+            whole = _alone(schema, {"$defs": self.defs})
+            fit.append([one for one in dict.fromkeys(found) if not schema_errors(one, whole)])
+        return next((some for some in fit if some), [])
 
     def _texts_for(self, schema: Mapping[str, Any]) -> list[str]:
         named = schema.get("format")
@@ -187,9 +233,9 @@ class _Question:
     def _gives(self, name: str, schema: Any) -> bool:
         """Whether the question gives what may be left out: it names an option, or the argument beside a number."""
         given = _resolved(schema, self.defs)
-        if isinstance(given.get("enum"), list):
+        if isinstance(given.get("enum"), list) and any(isinstance(one, str) for one in given["enum"]):
             return True
-        numeric = given.get("type") in ("integer", "number")
+        numeric = given.get("type") in ("integer", "number") or "enum" in given
         return numeric and any(_stands_beside(name, number) for number in self._numbers)
 
     def _speaks_of(self, path: str, schema: Mapping[str, Any]) -> bool:
@@ -209,44 +255,68 @@ def _names(value: Any, defs: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _stands_beside(name: str, number: numbers.Number) -> bool:
-    """Whether an argument's name, or a word of it, stands right before or after a number: `6 hours`, `page 2`."""
-    words = {word.rstrip("s") for word in bm25_words(name)} - STOP_WORDS
+    """Whether an argument's name, or its last word, stands right before or after a number: `6 hours`, `page 2`."""
+    words = [word.rstrip("s") for word in bm25_words(name.rpartition("_")[2]) if word not in STOP_WORDS | _VAGUE]
     return any(word.rstrip("s") in words for word in number.beside)
 
 
-def _or_null(found: dict[str, Any], schema: Any, defs: Mapping[str, Any]) -> dict[str, Any]:
-    """What may be written of a required argument, or that the question doesn't give it."""
-    if set(found) == {"enum"} and not _alternatives(_resolved(schema, defs)) and "enum" not in _resolved(schema, defs):
-        return {"enum": [*found["enum"], None]}
-    return found
+def _or_null(found: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """What may be written of a required argument, or that the question doesn't give it, unless it names an option."""
+    if isinstance(schema.get("enum"), list) and len(found.get("enum", ())) < len(schema["enum"]):
+        return found
+    if "anyOf" in found:
+        return {"anyOf": [*found["anyOf"], {"type": "null"}]}
+    one_of_the_question = set(found) == {"enum"} and None not in found["enum"]
+    return {"enum": [*found["enum"], None]} if one_of_the_question else found
 
 
-def _texts(question: str) -> Iterator[str]:
-    """What is quoted; then every run of `LONGEST_TEXT` words at most among the first 300, bare of punctuation."""
+def _admits_null(schema: Mapping[str, Any], parameters: Mapping[str, Any]) -> bool:
+    """Whether `null` is a value; of what may be anything it only says that nothing is given."""
+    says = set(schema) - {"description", "title", "default", "examples", "x-in", "x-name"}
+    return bool(says) and not schema_errors(None, _alone(schema, parameters))
+
+
+def _branch(schema: Mapping[str, Any], value: Mapping[str, Any], defs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The alternative that a value is of: the first that has all of its keys."""
+    for one in _alternatives(schema) if "anyOf" in schema or "oneOf" in schema else ():
+        found = _resolved(one, defs)
+        if set(value) <= set(found.get("properties", {})):
+            return found
+    return schema
+
+
+def _texts(question: str, longest: int) -> Iterator[str]:
+    """What is quoted; then every run of words at most so long among the first 300, with and without punctuation."""
     for match in _QUOTED.finditer(question):
         yield next(filter(None, match.groups()))
     words = [(match.start(), match.end()) for match in islice(_WORD.finditer(question), _MOST_WORDS)]
     for first in range(len(words)):
-        for last in range(first, min(first + LONGEST_TEXT, len(words))):
+        for last in range(first, min(first + longest, len(words))):
             text = question[words[first][0] : words[last][1]]
-            for one in (text.strip(_EDGES), re.sub(r"['’]s?$", "", text.strip(_EDGES))):
+            bare = text.strip(_EDGES)
+            for one in (bare, re.sub(r"['’]s?$", "", bare), text.rstrip(".,;:!?") if set(text) & set("()[]{}") else ""):
                 if one and "\n" not in one:
                     yield one
 
 
 def _dates(question: str, *, whole: bool) -> Iterator[str]:
-    """Dates as ISO 8601 writes them; with a time where that is wanted, midnight unless one is given."""
+    """Dates as ISO 8601 writes them; with a time where that is wanted, midnight unless one is given.
+
+    `02/03/2026` is read both ways, `02.03.2026` day first.
+    """
     from dateutil import parser
 
     for match in _DATES.finditer(question):
-        try:
-            found = parser.parse(match.group(), default=datetime(2000, 1, 1), dayfirst=False)
-        except (ValueError, OverflowError):
-            continue
-        if whole:
-            yield found.isoformat() if found.tzinfo else found.isoformat() + "Z"
-        else:
-            yield found.date().isoformat()
+        text = re.sub(r"\bat\b", " ", match.group())
+        for day_first in (True,) if "." in text else (False, True) if "/" in text else (False,):
+            try:
+                found = parser.parse(text, default=datetime(2000, 1, 1), dayfirst=day_first)
+            except (ValueError, OverflowError):
+                continue
+            if whole:
+                yield found.isoformat() if found.tzinfo else found.isoformat() + "Z"
+            else:
+                yield found.date().isoformat()
 
 
 def _alternatives(schema: Mapping[str, Any]) -> list[Any]:

@@ -91,15 +91,16 @@ class Writer:
     def _typed(self, doc: ApiDoc, choice: str, given: Mapping[str, Any]) -> Filled:
         """The arguments of a tool or an operation: each of its type, and copied from the question or given."""
         full = schema.arguments_schema(doc)
-        rest = {name: one for name, one in full.get("properties", {}).items() if name not in given}
+        told = evidence_values.told(given, full)
+        whole = {name for name, value in told.items() if not isinstance(value, Mapping)}
+        rest = {name: one for name, one in full.get("properties", {}).items() if name not in whole}
         needed = [name for name in full.get("required", []) if name in rest]
-        offer = evidence_values.offered({**full, "properties": rest, "required": needed}, self._question)
-        written, removed = self._filled(doc, choice, offer.schema) if offer.schema else ({}, ())
-        found, missing = evidence_values.completed(written, full)
-        values = {name: {**found, **given}[name] for name in full.get("properties", {}) if name in {**found, **given}}
+        offer = _compilable_offer({**full, "properties": rest, "required": needed}, self._question)
+        written, removed = self._filled(doc, choice, offer) if offer else ({}, ())
+        values, missing = evidence_values.completed(evidence_values.merged(written, told), full)
+        values = {name: values[name] for name in full.get("properties", {}) if name in values}
         self._arguments = json.dumps(values)
-        missing = tuple(dict.fromkeys((*offer.missing, *missing)))
-        faults = tuple(one for one in schema_errors(values, full) if not _is_of(one, missing))
+        faults = tuple(one for one in schema_errors(values, full, formats=True) if not _is_of(one, missing))
         return Filled({name: argument(value) for name, value in values.items()}, removed, faults, missing)
 
     def _filled(self, doc: ApiDoc, choice: str, offered: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -201,6 +202,15 @@ class Writer:
         self.tokens["prompt"] += usage.prompt
         self.tokens["cached"] += usage.cached
         self.tokens["completion"] += usage.completion
+
+
+def _compilable_offer(parameters: Mapping[str, Any], question: str) -> dict[str, Any] | None:
+    """What the question gives; with shorter texts, and then nothing, where the grammar of it all would be too large."""
+    for longest in (evidence_values.LONGEST_TEXT, 4, 1):
+        offer = evidence_values.offered(parameters, question, longest=longest)
+        if offer is None or not any(one.startswith("/: everything") for one in schema.compilable(offer).removed):
+            return offer
+    return None
 
 
 def _is_of(fault: str, missing: Sequence[str]) -> bool:

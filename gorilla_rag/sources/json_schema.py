@@ -36,6 +36,7 @@ _MAPS = ("properties", "patternProperties", "$defs", "definitions", "dependentSc
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 _ONE = ("items", "additionalProperties", "not", "contains", "propertyNames", "if", "then", "else", "unevaluatedItems",
         "unevaluatedProperties")  # fmt: skip
+_DATA = ("default", "examples", "enum", "const")
 _MOST_MENDED = 100
 
 
@@ -46,6 +47,7 @@ class SchemaReader:
     Args:
         lookup: what a reference stands for.
         purpose: of a request, properties that are only ever answered are left out; of a response, those only sent.
+        siblings: whether keywords beside a reference count; before OpenAPI 3.1 they don't.
 
     Attributes:
         notes: what was left out or read as something else, each once.
@@ -54,12 +56,26 @@ class SchemaReader:
     lookup: Lookup
     purpose: Purpose = "request"
     notes: dict[str, None] = field(default_factory=dict)
+    siblings: bool = True
     _names: dict[str, str] = field(default_factory=dict)
+    _waiting: list[str] = field(default_factory=list)
+    _wholes: dict[str, Any] = field(default_factory=dict)
     _definitions: dict[str, Any] = field(default_factory=dict)
 
     def read(self, schema: Any) -> dict[str, Any]:
         """A schema with everything that it refers to under `$defs`."""
-        made = self._mended(self._schema(schema, ()))
+        known = dict(self._names)
+        try:
+            made = self._mended(self._schema(schema))
+            while self._waiting:
+                reference = self._waiting.pop()
+                self._definitions[self._names[reference]] = self._mended(self._schema(self.lookup(reference)))
+        except BaseException:
+            # What was begun isn't known: the next schema that refers to it fails in the same way.
+            self._waiting.clear()
+            self._definitions = {name: self._definitions[name] for name in known.values()}
+            self._names = known
+            raise
         whole = {} if made is True else {"not": {}} if made is False else dict(made)
         defs: dict[str, Any] = {}
         waiting = list(_references(whole))
@@ -70,54 +86,62 @@ class SchemaReader:
                 waiting += _references(defs[name])
         return whole | ({"$defs": {name: defs[name] for name in sorted(defs)}} if defs else {})
 
-    def _schema(self, schema: Any, merging: tuple[str, ...]) -> Any:
-        """A schema's keywords, each read; `merging` are references whose `allOf` is being put together."""
+    def _schema(self, schema: Any) -> Any:
+        """A schema's keywords, each read."""
         if isinstance(schema, bool):
             return schema
         if not isinstance(schema, Mapping):
             return self._note(f"a schema that is {type(schema).__name__}", {})
         if isinstance(reference := schema.get("$ref"), str):
-            others = {key: value for key, value in schema.items() if key in _ANNOTATIONS}
-            return {"$ref": self._reference(reference)} | others
+            others = {key: value for key, value in schema.items() if key != "$ref"}
+            if not self.siblings:
+                others = {key: value for key, value in others.items() if key in _ANNOTATIONS}
+            read = self._schema(others)
+            return read | {"$ref": self._reference(reference)}
         made: dict[str, Any] = {}
         for key, value in schema.items():
-            if key not in _LEFT_OUT and not str(key).startswith("x-"):
+            if key in _MAPS and not isinstance(value, Mapping):
+                self._note(f"{key} that is {type(value).__name__}", None)
+            elif key not in _LEFT_OUT and not str(key).startswith("x-"):
                 named, read = self._keyword(str(key), value)
                 made.setdefault(named, read)
         self._typed(made)
         _required(made, schema)
         _exclusive(made)
         if isinstance(made.get("allOf"), list):
-            made = self._merged(made, merging)
+            made = self._merged(made)
         return _nullable(made) if schema.get("nullable") is True or schema.get("x-nullable") is True else made
 
     def _keyword(self, key: str, value: Any) -> tuple[str, Any]:
         """One keyword by its name today, with the schemas in it read; `allOf` is left to `_merged`."""
         if key in _MAPS and isinstance(value, Mapping):
-            return key, {str(name): self._schema(part, ()) for name, part in value.items() if self._wanted(part)}
+            return key, {str(name): self._schema(part) for name, part in value.items() if self._wanted(part)}
         if key in _LISTS and key != "allOf" and isinstance(value, list):
-            return key, [self._schema(part, ()) for part in value]
+            return key, [self._schema(part) for part in value]
         if key == "items" and isinstance(value, list):
-            return "prefixItems", [self._schema(part, ()) for part in value]
+            return "prefixItems", [self._schema(part) for part in value]
         if key in _ONE and isinstance(value, Mapping | bool):
-            return key, self._schema(value, ())
+            return key, self._schema(value)
         return ("examples", [value]) if key == "example" else (key, value)
 
     def _wanted(self, schema: Any) -> bool:
-        """Whether a property is of this direction."""
+        """Whether a property is of this direction; what it refers to may say so too."""
         other = "readOnly" if self.purpose == "request" else "writeOnly"
-        return not (isinstance(schema, Mapping) and schema.get(other) is True)
+        if not isinstance(schema, Mapping) or schema.get(other) is True:
+            return not isinstance(schema, Mapping)
+        reference = schema.get("$ref")
+        target = self.lookup(reference) if isinstance(reference, str) else None
+        return not (isinstance(target, Mapping) and target.get(other) is True)
 
     def _reference(self, reference: str) -> str:
-        """The place under `$defs` of what a reference stands for, which is read unless it was."""
+        """The place under `$defs` of what a reference stands for, which is read in its turn unless it was."""
         if reference not in self._names:
-            target = self.lookup(reference)
             name = re.sub(r"[^\w.-]", "_", reference.rpartition("/")[2]) or "definition"
             while name in self._definitions:
                 name += "_"
             self._names[reference] = name
-            self._definitions[name] = {}  # what refers to itself finds its name here
-            self._definitions[name] = self._mended(self._schema(target, (reference,)))
+            self._definitions[name] = {}
+            self._waiting.append(reference)
         return _LOCAL + self._names[reference]
 
     def _typed(self, made: dict[str, Any]) -> None:
@@ -141,26 +165,50 @@ class SchemaReader:
             self._note(f"the type {name!r}, read as anything", None)
         return found or None
 
-    def _merged(self, made: dict[str, Any], merging: tuple[str, ...]) -> dict[str, Any]:
+    def _merged(self, made: dict[str, Any]) -> dict[str, Any]:
         """`allOf` put together into one schema, as far as its parts don't contradict each other."""
         whole = {key: value for key, value in made.items() if key != "allOf"}
         apart: list[Any] = []
         for part in made["allOf"]:
-            read = self._part(part, merging)
+            reference = part.get("$ref") if isinstance(part, Mapping) and set(part) == {"$ref"} else None
+            read = self._whole(reference) if isinstance(reference, str) else self._schema(part)
             together = _both(whole, read) if isinstance(read, dict) else None
             if together is None:
-                apart.append(read if read is not None else self._schema(part, ()))
+                apart.append({"$ref": self._reference(reference)} if isinstance(reference, str) else read)
             else:
                 whole = together
+        hidden = self._hidden(made["allOf"], set()) - set(whole.get("properties", {}))
+        if hidden & set(whole.get("required", ())):
+            whole["required"] = [name for name in whole["required"] if name not in hidden]
         return whole | ({"allOf": apart} if apart else {})
 
-    def _part(self, part: Any, merging: tuple[str, ...]) -> Any:
-        """A part of `allOf`, what it refers to in its place; `None` where that is being put together already."""
-        if isinstance(part, Mapping) and isinstance(reference := part.get("$ref"), str):
-            if reference in merging:
-                return None
-            return self._schema(self.lookup(reference), (*merging, reference))
-        return self._schema(part, merging)
+    def _whole(self, reference: str) -> Any:
+        """What a part of `allOf` stands for, read once; `None` while it is being read, which only a cycle sees."""
+        if reference not in self._wholes:
+            self._wholes[reference] = None
+            try:
+                self._wholes[reference] = self._schema(self.lookup(reference))
+            except BaseException:
+                del self._wholes[reference]
+                raise
+        return self._wholes[reference]
+
+    def _hidden(self, parts: Any, seen: set[str]) -> set[str]:
+        """Names of the properties of `allOf`'s parts that are of the other direction."""
+        found: set[str] = set()
+        for part in parts if isinstance(parts, list) else ():
+            reference = part.get("$ref") if isinstance(part, Mapping) else None
+            if isinstance(reference, str):
+                if reference in seen:
+                    continue
+                seen.add(reference)
+                part = self.lookup(reference)
+            if isinstance(part, Mapping):
+                properties = part.get("properties")
+                named = properties.items() if isinstance(properties, Mapping) else ()
+                found |= {str(name) for name, one in named if not self._wanted(one)}
+                found |= self._hidden(part.get("allOf"), seen)
+        return found
 
     def _mended(self, schema: Any) -> Any:
         """The schema without what the meta-schema doesn't allow, keyword by keyword."""
@@ -189,8 +237,11 @@ def _references(schema: Any) -> Iterator[str]:
         reference = schema.get("$ref")
         if isinstance(reference, str) and reference.startswith(_LOCAL):
             yield reference.removeprefix(_LOCAL)
-        for value in schema.values():
-            yield from _references(value)
+        for key, value in schema.items():
+            if key in _MAPS and isinstance(value, dict):
+                yield from (name for one in value.values() for name in _references(one))
+            elif key not in _DATA:
+                yield from _references(value)
     elif isinstance(schema, list):
         for value in schema:
             yield from _references(value)

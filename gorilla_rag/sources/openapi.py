@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from referencing import Registry, Resource
 from referencing.exceptions import Unresolvable
@@ -38,6 +38,8 @@ _COLLECTIONS: Mapping[str, Mapping[str, Any]] = {
     "pipes": {"x-style": "pipeDelimited", "x-explode": False},
 }
 """How Swagger 2.0 writes lists, in OpenAPI 3's words."""
+_OF_THE_REQUEST = ("accept", "content-type", "authorization")
+"""Headers that OpenAPI (3.1.0, 4.8.12.1) says are no parameters."""
 _LONGEST_CHAIN = 50
 _MARGIN = re.compile(r"^([A-Za-z][\w-]*):\s*$", re.MULTILINE)
 
@@ -59,7 +61,7 @@ class Definition:
 
     def __post_init__(self) -> None:
         """Makes the file known under its own name."""
-        here = self.path.resolve().as_uri()
+        self._here = here = self.path.resolve().as_uri()
         registry: SchemaRegistry = Registry(retrieve=self._retrieve)  # type: ignore[call-arg]
         resource: Resource[Any] = Resource.opaque(self.root)
         self._resolver = registry.with_resource(here, resource).resolver(base_uri=here)
@@ -70,16 +72,18 @@ class Definition:
         Raises:
             LookupError: for nothing, for itself, or for what may not be read.
         """
-        resolver = self._resolver
         for _ in range(_LONGEST_CHAIN):
             try:
-                found = resolver.lookup(reference)
-            except (Unresolvable, ValueError) as error:
+                found = self._resolver.lookup(reference)
+            except (Unresolvable, ValueError, TypeError, KeyError, AttributeError) as error:
                 raise LookupError(f"{reference} stands for nothing here: {_cause(error)}") from error
-            further = found.contents.get("$ref") if isinstance(found.contents, Mapping) else None
+            contents = found.contents
+            if (file := urldefrag(reference).url) and isinstance(contents, Mapping | list):
+                contents = _absolute(contents, urljoin(self._here, file))
+            further = contents.get("$ref") if isinstance(contents, Mapping) else None
             if not isinstance(further, str):
-                return found.contents
-            reference, resolver = further, found.resolver
+                return contents
+            reference = further
         raise LookupError(f"{reference} leads back to itself")
 
     def resolved(self, node: Any) -> Any:
@@ -98,6 +102,16 @@ class Definition:
         if not file.is_relative_to(self.path.resolve().parent):
             raise LookupError(f"{file} isn't beside this file")
         return Resource.opaque(load(file))
+
+
+def _absolute(value: Any, base: str) -> Any:
+    """A part of another file, with references that still lead there from this one."""
+    if isinstance(value, list):
+        return [_absolute(item, base) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    made = {key: _absolute(item, base) for key, item in value.items()}
+    return made | {"$ref": urljoin(base, made["$ref"])} if isinstance(made.get("$ref"), str) else made
 
 
 def is_definition(value: Any) -> bool:
@@ -120,9 +134,15 @@ def operations(
         yield SourceError(fault, file=str(path), line=0, hint="give a whole OpenAPI 3 or Swagger 2 definition")
         return
     definition = Definition(path, value, external)
-    reader, answers = SchemaReader(definition.lookup), SchemaReader(definition.lookup, "response")
+    siblings = str(value.get("openapi", "")).startswith("3.1")
+    reader = SchemaReader(definition.lookup, siblings=siblings)
+    answers = SchemaReader(definition.lookup, "response", siblings=siblings)
     names: set[str] = set()
-    for method, route, item, operation in _found(definition):
+    for found in _found(definition):
+        if isinstance(found, SourceError):
+            yield found
+            continue
+        method, route, item, operation = found
         where = f"{method.upper()} {route}"
         try:
             one = _Operation(definition, reader, answers, method, route, item, operation)
@@ -170,13 +190,15 @@ def without_indentation(text: str) -> str | None:
     )
 
 
-def _found(definition: Definition) -> Iterator[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]]:
-    """Method, path, path item and operation, in the order in which they stand."""
+def _found(
+    definition: Definition,
+) -> Iterator[tuple[str, str, Mapping[str, Any], Mapping[str, Any]] | SourceError]:
+    """Method, path, path item and operation, in the order of the methods; or why a path has none."""
     for route, given in definition.root["paths"].items():
         try:
             item = definition.resolved(given)
         except LookupError as error:
-            definition.notes[f"{route}: {_message(error)}"] += 1
+            yield SourceError(f"{route}: {_message(error)}", file=str(definition.path), line=0, hint=_HINT)
             continue
         if not isinstance(item, Mapping) or str(route).startswith("x-"):
             continue
@@ -208,10 +230,12 @@ class _Operation:
         summary, description = _text(operation.get("summary")), _text(operation.get("description"))
         tags = operation.get("tags") if isinstance(operation.get("tags"), list) else []
         title = _text((info or {}).get("title"))
+        responses, shared = self._responses()
         details = {
             "servers": self._servers(),
             "consumes": consumes,
-            "responses": self._responses(),
+            "responses": responses,
+            "$defs": shared,
             "security": operation.get("security", root.get("security", [])),
             "deprecated": operation.get("deprecated") is True,
         }
@@ -255,19 +279,23 @@ class _Operation:
                 form["required"] += [parameter["name"]] if parameter.get("required") is True else []
             elif place == "body":
                 body, required = parameter.get("schema", {}), parameter.get("required") is True
+            elif place == "header" and parameter["name"].lower() in _OF_THE_REQUEST:
+                continue
             elif place in ("path", "query", "header", "cookie"):
                 arguments.add(parameter["name"], place, self._schema(parameter), needed=_needed(parameter, place))
             else:
                 raise LookupError(f"the parameter {parameter['name']} is in {place!r}")
         arguments.template(self.route)
         if form["properties"]:
-            body, required, consumes = form, bool(form["required"]), self._form()
+            with_file = any(one.get("type") == "file" for one in form["properties"].values())
+            body, required, consumes = form, bool(form["required"]), _CONTENT[2] if with_file else self._form()
         elif body is not None:
-            consumes = self._consumes()[0] if self._consumes() else _CONTENT[0]
+            consumes = _preferred(dict.fromkeys(self._consumes())) or _CONTENT[0]
         elif isinstance(request := self.definition.resolved(self.operation.get("requestBody")), Mapping):
             content = request.get("content") if isinstance(request.get("content"), Mapping) else {}
-            consumes = _preferred(content or {})
-            media = (content or {}).get(consumes)
+            named = _preferred(content or {})
+            media = (content or {}).get(named)
+            consumes = _CONTENT[0] if "*" in named else named
             body = media.get("schema", {}) if isinstance(media, Mapping) else {}
             required = request.get("required") is True
         if body is not None:
@@ -284,7 +312,7 @@ class _Operation:
             made = self.reader.read(media.get("schema", {})) | {"x-content": next(iter(content or {}))}
         elif "type" in parameter or "items" in parameter:
             made = self.reader.read(self._bare(parameter))
-            if made.get("type") == "array":
+            if "array" in (made.get("type"), *(made["type"] if isinstance(made.get("type"), list) else ())):
                 made |= _COLLECTIONS.get(str(parameter.get("collectionFormat")), _COLLECTIONS["csv"])
         else:
             self.definition.notes["a parameter without a schema, read as a text"] += 1
@@ -305,9 +333,10 @@ class _Operation:
     def _form(self) -> str:
         return next((one for one in self._consumes() if one in _CONTENT[1:]), _CONTENT[1])
 
-    def _responses(self) -> dict[str, Any]:
-        """By status: what is answered, its schema and an example."""
+    def _responses(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """By status: what is answered, its schema and an example; and what the schemas refer to."""
         found: dict[str, Any] = {}
+        shared: dict[str, Any] = {}
         given = self.operation.get("responses")
         for status, one in given.items() if isinstance(given, Mapping) else ():
             try:
@@ -316,8 +345,9 @@ class _Operation:
                 self.definition.notes[f"a response: {_message(error)}"] += 1
                 continue
             if isinstance(response, Mapping) and not str(status).startswith("x-"):
-                found[str(status)] = _response(response, self.answers)
-        return found
+                found[str(status)] = one = _response(response, self.answers)
+                shared |= one.get("schema", {}).pop("$defs", {})
+        return found, shared
 
     def _servers(self) -> list[str]:
         """Addresses, the most specific first."""
@@ -356,7 +386,7 @@ class _Arguments:
     def template(self, route: str) -> None:
         """Parameters that stand in a path and are declared nowhere are texts."""
         for name in re.findall(r"\{([^{}]+)\}", route):
-            known = (one for one, schema in self._properties.items() if schema["x-in"] == "path")
+            known = {schema.get("x-name", one) for one, schema in self._properties.items() if schema["x-in"] == "path"}
             if name not in known:
                 self.add(name, "path", {"type": "string"}, needed=True)
 
@@ -435,7 +465,8 @@ def _inlined(schema: Any, defs: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(schema, Mapping):
         return {}
     reference = schema.get("$ref")
-    return {**defs.get(reference.rpartition("/")[2], {}), **schema} if isinstance(reference, str) else schema
+    found = defs.get(reference.rpartition("/")[2]) if isinstance(reference, str) else None
+    return {**found, **schema} if isinstance(found, Mapping) else schema
 
 
 def _text(value: Any) -> str:

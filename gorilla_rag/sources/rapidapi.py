@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from gorilla_rag.apidoc import ApiDoc, document_id
 from gorilla_rag.errors import UsageError
@@ -107,5 +107,5 @@ def _text(value: Any) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-def _nothing(reference: str) -> Any:
-    raise LookupError(reference)
+def _nothing(reference: str) -> NoReturn:
+    raise UsageError(f"{reference} stands for nothing", hint="write the schema out")

@@ -19,7 +19,8 @@ LARGEST = 64 * 1024 * 1024
 DEEPEST = 200
 """How deep what is read may be nested."""
 MOST_NODES = 5_000_000
-"""Values that what is read may have once YAML's aliases are unfolded."""
+"""Values that what is read may have once YAML's aliases are unfolded; a long text counts as several."""
+_A_VALUE = 20
 _YAML_SUFFIXES = (".yaml", ".yml")
 _SCALARS = {
     "tag:yaml.org,2002:merge": (r"^<<$", ["<"]),
@@ -96,7 +97,7 @@ def _yaml(path: Path, text: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         reason = getattr(error, "problem", None) or str(error)
         _refuse(path, f"is not YAML: {reason}", line=mark.line + 1 if mark else 0, hint="mend the file")
-    except ValueError as error:
+    except (ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
         _refuse(path, f"has a value that can't be read: {error}", hint="mend the file")
     finally:
         loader.dispose()
@@ -127,7 +128,8 @@ def _unfolded(path: Path, root: Any) -> None:
             pairs = node.value if isinstance(node, yaml.MappingNode) else ()
             inner = [part for pair in pairs for part in pair]
             inner += node.value if isinstance(node, yaml.SequenceNode) else ()
-            sizes[id(node)] = 1 + sum(size(part, above + 1) for part in inner)
+            length = len(node.value) // _A_VALUE if isinstance(node, yaml.ScalarNode) else 0
+            sizes[id(node)] = 1 + length + sum(size(part, above + 1) for part in inner)
         return sizes[id(node)]
 
     if root is not None and size(root, 0) > MOST_NODES:

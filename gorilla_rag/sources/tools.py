@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
+from urllib.parse import unquote
 
 from gorilla_rag.apidoc import ApiDoc, document_id
 from gorilla_rag.errors import UsageError
@@ -17,6 +18,7 @@ from gorilla_rag.sources.json_schema import SchemaReader
 _SCHEMAS = ("parameters", "inputSchema", "input_schema")
 _RETURNS = ("outputSchema", "response", "returns")
 _DETAILS = ("annotations", "strict")
+_SAYS_SOMETHING = {"properties", "anyOf", "oneOf", "allOf", "patternProperties", "additionalProperties"}
 
 
 def is_tool(record: Any) -> bool:
@@ -24,6 +26,8 @@ def is_tool(record: Any) -> bool:
     if not isinstance(record, Mapping):
         return False
     function = _function(record)
+    if isinstance(function.get("name"), str) and record.get("type") == "function":
+        return True
     return isinstance(function.get("name"), str) and any(
         isinstance(function.get(key), Mapping) and _is_schema(function[key]) for key in _SCHEMAS
     )
@@ -49,22 +53,23 @@ def document(record: Mapping[str, Any], *, source: str = "", trusted: bool = Fal
     reader = SchemaReader(_nothing)
     given: Mapping[str, Any] = next((function[key] for key in _SCHEMAS if isinstance(function.get(key), Mapping)), {})
     parameters = SchemaReader(_within(given), notes=reader.notes).read(_object(given))
-    if parameters.get("type", "object") != "object":
-        raise UsageError(f"the arguments of {name} are {parameters['type']!r}, not an object", hint="mend the schema")
     returned = next((function[key] for key in _RETURNS if isinstance(function.get(key), Mapping)), None)
     details = {key: function[key] for key in _DETAILS if function.get(key) is not None}
     if returned is not None:
         details["returns"] = SchemaReader(_within(returned), "response", notes=reader.notes).read(returned)
+    parameters = _inlined(parameters)
+    if parameters.get("type", "object") != "object":
+        raise UsageError(f"the arguments of {name} are {parameters['type']!r}, not an object", hint="mend the schema")
     properties = parameters.get("properties", {})
     values: dict[str, Any] = {
         "api_call": name.strip(),
         "api_name": name.strip(),
         "domain": _text(record.get("domain") or record.get("category")),
         "framework": _text(record.get("provider") or record.get("server")),
-        "functionality": _text(function.get("title") or (function.get("annotations") or {}).get("title")),
+        "functionality": _text(function.get("title") or _mapping(function.get("annotations")).get("title")),
         "description": _text(function.get("description")),
         "api_arguments": {key: _text(_mapping(one).get("description")) for key, one in properties.items()} or None,
-        "parameters": parameters if properties else {},
+        "parameters": parameters if any(parameters.get(key) for key in _SAYS_SOMETHING) else {},
         "kind": "tool",
         "version": _text(record.get("version")),
         "source": source,
@@ -99,13 +104,25 @@ def _within(schema: Mapping[str, Any]) -> Any:
             raise UsageError(f"{reference} leads out of the tool's schema", hint="put what it stands for under $defs")
         place: Any = schema
         for step in reference.removeprefix("#").split("/")[1:]:
-            step = step.replace("~1", "/").replace("~0", "~")
+            step = unquote(step).replace("~1", "/").replace("~0", "~")
+            if isinstance(place, list) and step.isdecimal() and int(step) < len(place):
+                place = place[int(step)]
+                continue
             if not isinstance(place, Mapping) or step not in place:
                 raise UsageError(f"{reference} stands for nothing in the tool's schema", hint="mend the schema")
             place = place[step]
         return place
 
     return lookup
+
+
+def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema that is nothing but a reference, what it refers to in its place."""
+    defs = schema.get("$defs", {})
+    found = defs.get(str(schema.get("$ref", "")).rpartition("/")[2])
+    if not isinstance(found, dict):
+        return schema
+    return {**found, **{key: value for key, value in schema.items() if key != "$ref"}}
 
 
 def _nothing(reference: str) -> NoReturn:
