@@ -24,6 +24,7 @@ from gorilla_rag.request import Request, Route
 
 EXPR_KEY = "$expr"
 Form = OneOf["call", "curl", "httpx"]
+_OPERATION = re.compile(r"(?:GET|PUT|POST|DELETE|OPTIONS|HEAD|PATCH|TRACE) +(?:/|https?://)[^\s'\"<>]*(?<![.;])$")
 _NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -206,11 +207,12 @@ def parse_call(text: str) -> Call:
 
 
 def parse_or_raw(text: str) -> Call:
-    """Like `parse_call`, but what isn't one Python call is kept as a raw call."""
+    """Like `parse_call`, but an HTTP method and an address are an operation's call, and any other text a raw call."""
     try:
         return parse_call(text)
     except CallSyntaxError:
-        return Call(raw=text.strip())
+        route = Route.of(text, {}) if _OPERATION.match(text.strip()) else None
+        return Call(function=f"{route.method} {route.url}", route=route) if route else Call(raw=text.strip())
 
 
 def calls_in(source: str) -> list[tuple[Call, ast.Call]]:

@@ -20,7 +20,7 @@ _OWNER_PARTS = 2
 
 def code_for(doc: ApiDoc, call: Call) -> str:
     """The documented example with `call` in place of the documented one; the call alone where it can't be put in."""
-    if call.route is not None:
+    if call.route is not None and call.route.url.startswith("http"):
         return f"import httpx\n\nresponse = {call.render('httpx')}"
     if doc.kind != "python" or call.raw is not None:
         return call.render()

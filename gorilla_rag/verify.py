@@ -45,7 +45,7 @@ def verify(
     """
     schema = _schema(doc, removed, faults)
     if doc and doc.kind != "python" and call.raw is None:
-        return Verdict((Check("documented", "passed", doc.id), schema, _complete(missing)))
+        return Verdict((_parses(call, doc), Check("documented", "passed", doc.id), schema, _complete(missing)))
     documented = [*_documented(call, lookup, doc), *_version(doc)]
     checks = [_parses(call, doc), *documented, schema, *_signature(call, call.path)]
     return Verdict((*checks, *_code_checks(call, code, lookup, doc)))
