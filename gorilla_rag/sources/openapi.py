@@ -1,29 +1,21 @@
 """OpenAPI 3.0 and 3.1 and Swagger 2.0, JSON or YAML: one document an operation.
 
-References are resolved by `referencing`. Those into other files are refused unless they are allowed, and then read from
-the disk alone; nothing is ever fetched. The arguments of an operation are one JSON Schema: each parameter by its name,
-and `body`; `x-in` says where an argument goes.
+The arguments of an operation are one JSON Schema: each parameter by its name, and `body`; `x-in` says where an argument
+goes.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urldefrag, urljoin, urlsplit
-
-from referencing import Registry, Resource
-from referencing.exceptions import Unresolvable
-from referencing.jsonschema import SchemaRegistry
-from referencing.typing import URI
 
 from gorilla_rag.apidoc import ApiDoc, document_id
 from gorilla_rag.errors import GorillaError, SourceError
 from gorilla_rag.sources.json_schema import SchemaReader
-from gorilla_rag.sources.structured import load
+from gorilla_rag.sources.references import Definition, message
 from gorilla_rag.text import plain
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
@@ -40,78 +32,7 @@ _COLLECTIONS: Mapping[str, Mapping[str, Any]] = {
 """How Swagger 2.0 writes lists, in OpenAPI 3's words."""
 _OF_THE_REQUEST = ("accept", "content-type", "authorization")
 """Headers that OpenAPI (3.1.0, 4.8.12.1) says are no parameters."""
-_LONGEST_CHAIN = 50
 _MARGIN = re.compile(r"^([A-Za-z][\w-]*):\s*$", re.MULTILINE)
-
-
-@dataclass
-class Definition:
-    """One file's definition, with what its references stand for.
-
-    Args:
-        path: the file.
-        root: what it holds.
-        external: whether references may lead into other files beside it.
-    """
-
-    path: Path
-    root: Mapping[str, Any]
-    external: bool = False
-    notes: Counter[str] = field(default_factory=Counter)
-
-    def __post_init__(self) -> None:
-        """Makes the file known under its own name."""
-        self._here = here = self.path.resolve().as_uri()
-        registry: SchemaRegistry = Registry(retrieve=self._retrieve)  # type: ignore[call-arg]
-        resource: Resource[Any] = Resource.opaque(self.root)
-        self._resolver = registry.with_resource(here, resource).resolver(base_uri=here)
-
-    def lookup(self, reference: str) -> Any:
-        """What a reference stands for, through references that stand for others.
-
-        Raises:
-            LookupError: for nothing, for itself, or for what may not be read.
-        """
-        for _ in range(_LONGEST_CHAIN):
-            try:
-                found = self._resolver.lookup(reference)
-            except (Unresolvable, ValueError, TypeError, KeyError, AttributeError) as error:
-                raise LookupError(f"{reference} stands for nothing here: {_cause(error)}") from error
-            contents = found.contents
-            if (file := urldefrag(reference).url) and isinstance(contents, Mapping | list):
-                contents = _absolute(contents, urljoin(self._here, file))
-            further = contents.get("$ref") if isinstance(contents, Mapping) else None
-            if not isinstance(further, str):
-                return contents
-            reference = further
-        raise LookupError(f"{reference} leads back to itself")
-
-    def resolved(self, node: Any) -> Any:
-        """A node, or what it stands for."""
-        reference = node.get("$ref") if isinstance(node, Mapping) else None
-        return self.lookup(reference) if isinstance(reference, str) else node
-
-    def _retrieve(self, uri: URI) -> Resource[Any]:
-        """Another file's content; only beside this one, and only where that is allowed."""
-        parts = urlsplit(uri)
-        if parts.scheme != "file":
-            raise LookupError("nothing is fetched; save the file beside this one and refer to it there")
-        if not self.external:
-            raise LookupError("it is in another file; allow that with --allow-external-refs")
-        file = Path(unquote(parts.path)).resolve()
-        if not file.is_relative_to(self.path.resolve().parent):
-            raise LookupError(f"{file} isn't beside this file")
-        return Resource.opaque(load(file))
-
-
-def _absolute(value: Any, base: str) -> Any:
-    """A part of another file, with references that still lead there from this one."""
-    if isinstance(value, list):
-        return [_absolute(item, base) for item in value]
-    if not isinstance(value, Mapping):
-        return value
-    made = {key: _absolute(item, base) for key, item in value.items()}
-    return made | {"$ref": urljoin(base, made["$ref"])} if isinstance(made.get("$ref"), str) else made
 
 
 def is_definition(value: Any) -> bool:
@@ -149,7 +70,7 @@ def operations(
             made = one.document(names, trusted=trusted)
             _ = made.content_hash  # what has no hash can't be stored
         except (LookupError, GorillaError, UnicodeEncodeError, RecursionError, TypeError, ValueError) as error:
-            reason = "it is nested too deeply" if isinstance(error, RecursionError) else _message(error)
+            reason = "it is nested too deeply" if isinstance(error, RecursionError) else message(error)
             yield SourceError(f"{where}: {reason}", file=str(path), line=0, hint=_HINT)
             continue
         names.add(made.api_name)
@@ -198,7 +119,7 @@ def _found(
         try:
             item = definition.resolved(given)
         except LookupError as error:
-            yield SourceError(f"{route}: {_message(error)}", file=str(definition.path), line=0, hint=_HINT)
+            yield SourceError(f"{route}: {message(error)}", file=str(definition.path), line=0, hint=_HINT)
             continue
         if not isinstance(item, Mapping) or str(route).startswith("x-"):
             continue
@@ -342,7 +263,7 @@ class _Operation:
             try:
                 response = self.definition.resolved(one)
             except LookupError as error:
-                self.definition.notes[f"a response: {_message(error)}"] += 1
+                self.definition.notes[f"a response: {message(error)}"] += 1
                 continue
             if isinstance(response, Mapping) and not str(status).startswith("x-"):
                 found[str(status)] = one = _response(response, self.answers)
@@ -471,14 +392,3 @@ def _inlined(schema: Any, defs: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _text(value: Any) -> str:
     return value.strip() if isinstance(value, str) else ""
-
-
-def _message(error: BaseException) -> str:
-    return error.message if isinstance(error, GorillaError) else str(error.args[0] if error.args else error)
-
-
-def _cause(error: BaseException) -> str:
-    """What is at the bottom of an error."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return _message(error) if isinstance(error, LookupError) and error.args else "no such place"
