@@ -29,6 +29,7 @@ _MOST_PARTS = 2000
 _VAGUE = frozenset("from max min maximum minimum number count".split())
 _DEEPEST = 12
 _MOST_ITEMS = 8
+_LONGEST_LIST = 100
 _WORD = re.compile(r"\S+")
 _EDGES = ".,;:!?()[]{}\"'`<>«»“”‘’"
 _QUOTED = re.compile(r"(?<!\w)(?:'(.{1,400}?)'|\"(.{1,400}?)\"|“(.{1,400}?)”|`(.{1,400}?)`)(?!\w)")
@@ -188,7 +189,7 @@ class _Question:
         return {"type": "object", "properties": kept, "required": required, "additionalProperties": False}
 
     def _list(self, schema: Mapping[str, Any], path: str, *, needed: bool, depth: int) -> dict[str, Any] | None:
-        given = needed or self._speaks_of(path, schema)
+        given = schema.get("minItems", 1) <= _LONGEST_LIST and (needed or self._speaks_of(path, schema))
         items = self.narrowed(schema.get("items", {}), path, needed=given, depth=depth + 1) if given else None
         if not items:
             return None
