@@ -185,12 +185,12 @@ def _starter() -> Path:
 
 def _report(folder: Path, problems: list[str], as_json: bool, *, notes: Sequence[str] = ()) -> None:
     from gorilla_rag.index import manifest
-    from gorilla_rag.index.store import FILTERS, DocumentStore
+    from gorilla_rag.index.store import KINDS_OF_VALUE, DocumentStore
 
     found = manifest.read(folder)
     manifest.verify(folder, found.documents, found.files[found.documents])
     store = DocumentStore(folder / found.documents)
-    values = {name: store.metadata(name) for name in FILTERS}
+    values = {name: store.metadata(name) for name in KINDS_OF_VALUE}
     size = sum(entry.size for entry in found.files.values())
     if as_json:
         show.print_json(
