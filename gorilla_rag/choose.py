@@ -11,7 +11,7 @@ from gorilla_rag.answer import Candidate, Chooser, Mode
 # Temperature of the softmax over retrieval scores, by mode; fitted on training corpora (tests/benchmarks/calibrate.py).
 TEMPERATURES: dict[Mode, float] = {"hybrid": 0.063, "dense": 0.041, "bm25": 0.79}
 # Slope and middle of the logistic curve over the best document's score; fitted there too.
-FITS: dict[Mode, tuple[float, float]] = {"hybrid": (14.0, 0.45), "dense": (14.0, 0.4), "bm25": (0.3, 10.0)}
+FITS: dict[Mode, tuple[float, float]] = {"hybrid": (4.57, 0.497), "dense": (6.11, 0.381), "bm25": (0.27, 4.55)}
 
 
 @dataclass(frozen=True, slots=True)
