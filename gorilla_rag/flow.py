@@ -43,11 +43,12 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A document to call, the label that it was chosen by, and what of the question is about it."""
+    """A document to call, how it was chosen, what of the question is about it, and how many parts of that chose it."""
 
     candidate: Candidate
     choice: Choice
     asked: str
+    parts: int = 1
 
     @property
     def doc(self) -> ApiDoc:
@@ -57,9 +58,9 @@ class _Step:
     def label(self) -> str:
         return LABELS[self.choice.number]
 
-    def with_more(self, asked: str) -> _Step:
+    def with_more(self, asked: str, *, chosen: bool) -> _Step:
         """The same with more of the question behind it."""
-        return replace(self, asked=f"{self.asked} {asked}")
+        return replace(self, asked=f"{self.asked} {asked}", parts=self.parts + chosen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,17 +158,18 @@ class Flow:
             step = self._step(writer, text, candidates, ask) if candidates else None
             if step is None or step.choice.fit < PART_FIT or _unfit(step.choice, ask):
                 if steps:
-                    steps[-1] = steps[-1].with_more(text)
+                    steps[-1] = steps[-1].with_more(text, chosen=False)
                 else:
                     before = f"{before} {text}".strip()
             elif steps and steps[-1].doc.call_key == step.doc.call_key:
-                steps[-1] = steps[-1].with_more(text)
+                steps[-1] = steps[-1].with_more(text, chosen=True)
             else:
                 steps.append(replace(step, asked=f"{before} {text}".strip()))
                 before = ""
         if len(steps) > 1:
             return steps[: ask.calls]
-        return [self._step(writer, question, found[question], ask)]
+        whole = self._step(writer, question, found[question], ask)
+        return [replace(whole, parts=max([1, *(one.parts for one in steps)]))]
 
     def _step(self, writer: Writer, text: str, candidates: Sequence[Candidate], ask: Ask) -> _Step:
         """Chooses among the candidates of a text."""
@@ -192,7 +194,7 @@ class Flow:
             raise UsageError(f"no call has an argument {unknown[0]!r}", hint="name arguments of the documents chosen")
         for number, step in enumerate(steps):
             most = left - (len(steps) - number - 1)
-            filled = writer.calls(step.doc, step.label, step.asked, given[number], most=most)
+            filled = writer.calls(step.doc, step.label, step.asked, given[number], most=most, parts=step.parts)
             left -= len(filled)
             names = step.doc.parameter_names
             yield [_Made(step.doc.call.with_arguments(one.values, names), step.doc, one) for one in filled]

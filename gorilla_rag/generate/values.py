@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any
 
 from gorilla_rag.errors import UsageError
-from gorilla_rag.generate import numbers
+from gorilla_rag.generate import lists, numbers
 from gorilla_rag.text import STOP_WORDS, bm25_words
 from gorilla_rag.validate import schema_errors
 
@@ -27,6 +27,7 @@ _MOST_PARTS = 2000
 _VAGUE = frozenset("from max min maximum minimum number count".split())
 _DEEPEST = 12
 _MOST_ITEMS = 8
+_MOST_LISTS = 24
 _WORD = re.compile(r"\S+")
 _EDGES = ".,;:!?()[]{}\"'`<>«»“”‘’"
 _QUOTED = re.compile(r"(?<!\w)(?:'(.{1,400}?)'|\"(.{1,400}?)\"|“(.{1,400}?)”|`(.{1,400}?)`)(?!\w)")
@@ -89,6 +90,27 @@ def completed(values: Any, parameters: Mapping[str, Any]) -> tuple[Any, tuple[st
     return kept(values, {**parameters, "type": "object"}, ""), tuple(missing)
 
 
+def most_calls(parameters: Mapping[str, Any], question: str) -> int:
+    """How many calls a question can be asking for: as many values as it lists for what one call takes one of.
+
+    `circles with radius 5, 10 and 15` are three, `a base of 6 and another with a base of 8` two; a distance between two
+    cities is one, because a call takes both.
+    """
+    defs = parameters.get("$defs", {})
+    schemas = {name: _resolved(one, defs) for name, one in parameters.get("properties", {}).items()}
+    single = {name: one for name, one in schemas.items() if one.get("type") in ("integer", "number", "string")}
+    needed = {name: one for name, one in single.items() if name in parameters.get("required", ())} or single
+    numeric = [name for name, one in needed.items() if one["type"] != "string"]
+    texts = [name for name in needed if name not in numeric]
+    listed = [max(some, key=len) for some in lists.joined(question)]
+    numbered = [len(some) for some in listed if all(_as_number(one) is not None for one in some[1:-1] or some)]
+    found = list(numbers.read(question))
+    most = [sum(_stands_beside(name, number) for number in found) for name in numeric]
+    most += [count // len(numeric) for count in numbered if numeric]
+    most += [len(some) // len(texts) for some in listed if texts]
+    return max([1, *most])
+
+
 def told(given: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
     """What is given beside a question, as arguments; `body.name` is the `name` in `body`.
 
@@ -142,6 +164,8 @@ class _Question:
         self._texts = list(dict.fromkeys(_texts(self.text, self.longest)))
         self._left = _MOST_PARTS
         self._numbers = list(numbers.read(self.text))
+        self._bracketed = list(lists.bracketed(self.text))
+        self._joined = list(lists.joined(self.text))
 
     def narrowed(self, schema: Any, path: str, *, needed: bool, depth: int) -> dict[str, Any] | None:
         """A schema with only what the question gives; `None` for nothing."""
@@ -171,6 +195,8 @@ class _Question:
 
     def _object(self, schema: Mapping[str, Any], path: str, *, needed: bool, depth: int) -> dict[str, Any] | None:
         kept: dict[str, Any] = {}
+        if path and (whole := [one for one in self._bracketed if self._is_object(one, schema)]):
+            return {"enum": whole}
         properties = schema.get("properties", {})
         required = [name for name in schema.get("required", []) if name in properties]
         for name, one in properties.items():
@@ -186,14 +212,29 @@ class _Question:
         required = [name for name in required if name in kept]
         return {"type": "object", "properties": kept, "required": required, "additionalProperties": False}
 
+    def _is_object(self, value: Any, schema: Mapping[str, Any]) -> bool:
+        return isinstance(value, dict) and not schema_errors(value, _alone(schema, {"$defs": self.defs}))
+
     def _list(self, schema: Mapping[str, Any], path: str, *, needed: bool, depth: int) -> dict[str, Any] | None:
         given = needed or self._speaks_of(path, schema)
+        if given and (whole := self._whole_lists(schema)):
+            return {"enum": whole}
         items = self.narrowed(schema.get("items", {}), path, needed=given, depth=depth + 1) if given else None
         if not items:
             return None
         fewest = max(1, schema.get("minItems", 1))
         most = max(fewest, min(schema.get("maxItems", _MOST_ITEMS), _MOST_ITEMS))
         return {"type": "array", "items": items, "minItems": fewest, "maxItems": most}
+
+    def _whole_lists(self, schema: Mapping[str, Any]) -> list[Any]:
+        """Lists that stand in the question as they are: in brackets, else joined by commas and `and`."""
+        whole, items = _alone(schema, {"$defs": self.defs}), _resolved(schema.get("items", {}), self.defs)
+        numeric = items.get("type") in ("integer", "number")
+        joined = [[_as_number(one) if numeric else one for one in reading] for some in self._joined for reading in some]
+        for found in (self._bracketed, joined):
+            if kept := [one for one in found if isinstance(one, list) and one and not schema_errors(one, whole)]:
+                return list({json.dumps(one): one for one in kept}.values())[:_MOST_LISTS]
+        return []
 
     def _options(self, schema: Mapping[str, Any], path: str, *, needed: bool) -> dict[str, Any] | None:
         """The options that the question names; all where one is needed and it names none."""
@@ -241,6 +282,12 @@ class _Question:
     def _speaks_of(self, path: str, schema: Mapping[str, Any]) -> bool:
         """Whether the question has a word of an argument's name, or of its title."""
         return not self._words.isdisjoint(bm25_words(f"{path.rpartition('.')[2]} {schema.get('title', '')}"))
+
+
+def _as_number(text: str) -> int | float | None:
+    """The only number of a text."""
+    found = list(numbers.read(text))
+    return found[0].value if len(found) == 1 else None
 
 
 def _names(value: Any, defs: Mapping[str, Any]) -> Iterator[str]:

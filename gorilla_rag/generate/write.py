@@ -75,7 +75,14 @@ class Writer:
         return found
 
     def calls(
-        self, doc: ApiDoc, choice: str, asked: str, given: Mapping[str, Any] | None = None, *, most: int = 1
+        self,
+        doc: ApiDoc,
+        choice: str,
+        asked: str,
+        given: Mapping[str, Any] | None = None,
+        *,
+        most: int = 1,
+        parts: int = 1,
     ) -> list[Filled]:
         """The arguments of one call of a document or, of a tool or an operation, of as many as are asked for.
 
@@ -85,13 +92,15 @@ class Writer:
             asked: what of the question is about it.
             given: arguments beside the question; of several calls, those that lack them get them.
             most: how many calls there may be.
+            parts: how many parts of the question are about the document.
 
         Raises:
             GenerationFailed: what was written breaks what the grammar enforces.
             UsageError: an argument is given that the document doesn't have, or one that isn't JSON.
         """
         if doc.kind != "python":
-            return self._typed(doc, choice, asked, given or {}, most)
+            listed = evidence_values.most_calls(schema.arguments_schema(doc), asked) if most > 1 else 1
+            return self._typed(doc, choice, asked, given or {}, min(most, max(parts, listed)))
         offered = evidence.narrowed(doc, asked)
         if offered is None:
             return [Filled({})]
@@ -109,7 +118,7 @@ class Writer:
         offer = _compilable_offer({**full, "properties": rest, "required": needed}, asked, self._question)
         each, removed = self._filled(doc, choice, asked, offer, most) if offer else ([{}], ())
         made = []
-        for written in {json.dumps(one): one for one in each}.values():
+        for written in _distinct(each):
             both = (written, told) if most == 1 else (told, _there(written))
             made.append(_judged(full, evidence_values.merged(*both), removed))
         return made
@@ -278,6 +287,16 @@ def _judged(full: Mapping[str, Any], given: Mapping[str, Any], removed: tuple[st
 
 def _arguments(values: Mapping[str, Any]) -> dict[str, Argument]:
     return {name: argument(value) for name, value in values.items()}
+
+
+def _distinct(calls: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The calls, without those that give no argument a value that no call before them has."""
+    seen: set[str] = set()
+    for number, call in enumerate(calls):
+        values = {json.dumps(value) for value in call.values() if value is not None}
+        if not number or not values <= seen:
+            yield call
+        seen |= values
 
 
 def _there(values: Mapping[str, Any]) -> dict[str, Any]:
