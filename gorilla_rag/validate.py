@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -25,6 +25,19 @@ def schema_errors(value: Any, schema: Mapping[str, Any], *, formats: bool = Fals
     except (Unresolvable, re.error) as error:
         return [f"the schema can't be applied: {error}"]
     return sorted(f"{'/'.join(map(str, error.absolute_path)) or 'value'}: {error.message}" for error in found)
+
+
+def fitting(values: Iterable[Any], schema: Mapping[str, Any]) -> list[Any]:
+    """Those of some values that are valid by a schema, which is read once for all of them."""
+    from jsonschema import Draft202012Validator
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+
+    validator = Draft202012Validator(schema, registry=Registry())
+    try:
+        return [value for value in values if validator.is_valid(value)]
+    except (Unresolvable, re.error):
+        return []
 
 
 def parameter_schema(parameters: Mapping[str, Any], name: str) -> dict[str, Any]:

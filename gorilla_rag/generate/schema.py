@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -26,11 +26,15 @@ _DOTTED_NAMES = 20
 _NAME_LENGTH = 60
 _STRING_LENGTH = 120
 _ITEMS = 8
+_LONG = 20
 _PLAIN = r'[^".\\\x00-\x1f]'
 _OPTIONS = {"x-guidance": {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}}
+_OF_JSON = "%llguidance {}\nstart: arguments\narguments: %json "
 _SUBSCHEMAS = ("items", "additionalProperties")
 _SCHEMA_LISTS = ("anyOf", "allOf", "oneOf", "prefixItems")
 _SCHEMA_MAPS = ("properties", "$defs", "definitions", "patternProperties")
+_DATA = ("enum", "const")
+_ALWAYS_KNOWN = {"type", "enum", "const", "required", "$ref"}
 _NOTES = {"title", "description", "default", "examples", "example", "deprecated", "readOnly", "writeOnly", "$comment"}
 
 
@@ -129,8 +133,8 @@ def _of(properties: Mapping[str, Any]) -> dict[str, Any]:
 
 def arguments_grammar(schema: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     """The grammar of an arguments object, and the keywords that had to be taken out of its schema."""
-    made = compilable(schema)
-    return _lark(f"start: arguments\narguments: %json {json.dumps(dict(made.schema) | _OPTIONS)}"), made.removed
+    made, grammar = _compilable(json.dumps(schema))
+    return grammar, made.removed
 
 
 def explanation_grammar(doc: ApiDoc) -> tuple[str, int]:
@@ -161,17 +165,63 @@ def compilable(schema: Mapping[str, Any]) -> Compilable:
     What is documented without a bound gets one, so that a small model comes to an end: objects take no keys but
     their own, strings and lists have a greatest length. That only narrows what may be written.
     """
-    return _compilable(json.dumps(schema))
+    return _compilable(json.dumps(schema))[0]
 
 
 @lru_cache(maxsize=1024)
-def _compilable(source: str) -> Compilable:
+def _compilable(source: str) -> tuple[Compilable, str]:
+    """What compiles of a schema, and its grammar."""
     removed: list[str] = []
     schema = _pruned(json.loads(source), "", removed)
-    if error := _error(schema):
+    if error := _grammar_error(_grammar(schema)):
         removed.append(f"/: everything ({error})")
         schema = {"type": "object"} if json.loads(source).get("type") == "object" else {}
-    return Compilable(schema, tuple(removed))
+    return Compilable(schema, tuple(removed)), _grammar(schema)
+
+
+def _grammar(schema: Mapping[str, Any]) -> str:
+    return _OF_JSON + json.dumps(_shared(schema) | _OPTIONS)
+
+
+def _shared(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema with every long list of options that stands in it more than once under `$defs`.
+
+    A question's texts are the options of many arguments. Five lists of 260 texts compile in 8 ms, one that five
+    arguments refer to in 1 ms.
+    """
+    places: dict[str, list[int]] = {}
+    for one in _lists(schema):
+        places.setdefault(json.dumps(one["enum"]), []).append(id(one))
+    repeated = [options for options, found in places.items() if len(found) > 1]
+    defs = {f"options{number}": {"enum": json.loads(options)} for number, options in enumerate(repeated)}
+    if not defs or not defs.keys().isdisjoint(schema.get("$defs", ())):
+        return dict(schema)
+    names = {place: name for name, options in zip(defs, repeated, strict=True) for place in places[options]}
+    made: dict[str, Any] = _referring(schema, names)
+    return made | {"$defs": {**made.get("$defs", {}), **defs}}
+
+
+def _lists(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Every schema in a schema that is a long list of options and nothing else."""
+    if isinstance(value, Mapping):
+        options = value.get("enum") if len(value) == 1 else None
+        if isinstance(options, list) and len(options) > _LONG:
+            yield value
+        else:
+            yield from (found for key, one in value.items() if key not in _DATA for found in _lists(one))
+    elif isinstance(value, list):
+        yield from (found for one in value for found in _lists(one))
+
+
+def _referring(value: Any, names: Mapping[int, str]) -> Any:
+    """A schema with references in place of the lists that have names; data in it stay as they are."""
+    if id(value) in names:
+        return {"$ref": f"#/$defs/{names[id(value)]}"}
+    if isinstance(value, list):
+        return [_referring(one, names) for one in value]
+    if isinstance(value, Mapping):
+        return {key: one if key in _DATA else _referring(one, names) for key, one in value.items()}
+    return value
 
 
 def _pruned(schema: Any, path: str, removed: list[str], *, closed: bool = True) -> Any:
@@ -198,7 +248,7 @@ def _pruned(schema: Any, path: str, removed: list[str], *, closed: bool = True) 
             ]
         elif keyword in _SUBSCHEMAS:
             kept[keyword] = _pruned(value, f"{path}/{keyword}", removed)
-        elif _compiles_alone(keyword, json.dumps(value), str(schema.get("type", ""))):
+        elif keyword in _ALWAYS_KNOWN or _compiles_alone(keyword, json.dumps(value), str(schema.get("type", ""))):
             kept[keyword] = value
         else:
             removed.append(f"{path or '/'}: {keyword}")
@@ -219,8 +269,6 @@ def _bounded(schema: dict[str, Any], *, closed: bool) -> dict[str, Any]:
 @lru_cache(maxsize=4096)
 def _compiles_alone(keyword: str, value: str, type_: str) -> bool:
     """Whether llguidance knows a keyword with that value."""
-    if keyword in ("type", "enum", "const", "required", "$ref"):
-        return True
     schema = {keyword: json.loads(value)}
     return not _error({"type": type_} | schema if type_ and not type_.startswith("[") else schema)
 
@@ -245,9 +293,14 @@ def check_grammar(grammar: str) -> None:
 
 @lru_cache(maxsize=1024)
 def _grammar_error(grammar: str) -> str:
+    """Why a grammar doesn't compile. The schema of an arguments' grammar is compiled by itself, in half the time."""
     from llguidance import LLMatcher
 
-    message: str = LLMatcher.validate_grammar(LLMatcher.grammar_from_lark(grammar))
+    if grammar.startswith(_OF_JSON):
+        made = LLMatcher.grammar_from_json_schema(grammar.removeprefix(_OF_JSON))
+    else:
+        made = LLMatcher.grammar_from_lark(grammar)
+    message: str = LLMatcher.validate_grammar(made)
     return re.sub(r"\s+", " ", message)[:300]
 
 

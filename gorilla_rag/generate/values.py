@@ -8,17 +8,19 @@ the question as the condition. What is required and isn't given may be written a
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 from gorilla_rag.errors import UsageError
 from gorilla_rag.generate import lists, numbers
 from gorilla_rag.text import STOP_WORDS, bm25_words
-from gorilla_rag.validate import schema_errors
+from gorilla_rag.validate import fitting, schema_errors
 
 LONGEST_TEXT = 12
 """Words of a text that is copied without quotes around it."""
@@ -159,13 +161,11 @@ class _Question:
     claimed: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        self._all_words = set(bm25_words(self.text))
+        self._all_words, self._numbers = _read(self.text)
         self._words = self._all_words - STOP_WORDS
-        self._texts = list(dict.fromkeys(_texts(self.text, self.longest)))
+        self._texts = _texts(self.text, self.longest)
         self._left = _MOST_PARTS
-        self._numbers = list(numbers.read(self.text))
-        self._bracketed = list(lists.bracketed(self.text))
-        self._joined = list(lists.joined(self.text))
+        self._bracketed, self._joined = _lists(self.text)
 
     def narrowed(self, schema: Any, path: str, *, needed: bool, depth: int) -> dict[str, Any] | None:
         """A schema with only what the question gives; `None` for nothing."""
@@ -250,26 +250,27 @@ class _Question:
         """Numbers that stand beside the argument's name; else those beside no other's; else all."""
         described = f"{path} {schema.get('description', '')}".lower()
         percent = "percent" in described or "%" in described
-        name, fit = path.rpartition(".")[2], list[list[int | float]]()
+        name, whole = path.rpartition(".")[2], _alone(schema, {"$defs": self.defs})
         own = [number for number in self._numbers if _stands_beside(name, number)]
         free = [number for number in self._numbers if not any(_stands_beside(one, number) for one in self.claimed)]
         for some in (own, free, self._numbers):
             found = [number.written(percent=percent) for number in some]
             found += [number.value for number in some] if schema.get("type") == "number" else []
-            whole = _alone(schema, {"$defs": self.defs})
-            fit.append([one for one in dict.fromkeys(found) if not schema_errors(one, whole)])
-        return next((some for some in fit if some), [])
+            if fit := fitting(dict.fromkeys(found), whole):
+                return fit
+        return []
 
     def _texts_for(self, schema: Mapping[str, Any]) -> list[str]:
         named = schema.get("format")
         if named in ("date", "date-time"):
-            found = list(_dates(self.text, whole=named == "date-time"))
+            found = tuple(_dates(self.text, whole=named == "date-time"))
         elif named in _FORMATS:
-            found = [match.group() for match in re.finditer(rf"(?<![\w.]){_FORMATS[named]}(?!\w)", self.text)]
+            found = tuple(re.findall(rf"(?<![\w.]){_FORMATS[named]}(?!\w)", self.text))
         else:
             found = self._texts
-        limits = {key: schema[key] for key in ("pattern", "minLength", "maxLength") if key in schema}
-        return [one for one in found if not limits or not schema_errors(one, limits)]
+        fewest, most = schema.get("minLength", 0), schema.get("maxLength", math.inf)
+        fit = [one for one in found if fewest <= len(one) <= most]
+        return fitting(fit, {"pattern": schema["pattern"]}) if "pattern" in schema else fit
 
     def _gives(self, name: str, schema: Any) -> bool:
         """Whether the question gives what may be left out: it names an option, or the argument beside a number."""
@@ -332,7 +333,26 @@ def _branch(schema: Mapping[str, Any], value: Mapping[str, Any], defs: Mapping[s
     return schema
 
 
-def _texts(question: str, longest: int) -> Iterator[str]:
+# Every candidate is offered what stands in the same question.
+@lru_cache(maxsize=64)
+def _read(question: str) -> tuple[frozenset[str], tuple[numbers.Number, ...]]:
+    """A question's words and numbers."""
+    return frozenset(bm25_words(question)), tuple(numbers.read(question))
+
+
+@lru_cache(maxsize=64)
+def _lists(question: str) -> tuple[tuple[Any, ...], tuple[list[list[str]], ...]]:
+    """What stands in brackets in a question, and the readings of its joined lists; not to be changed."""
+    return tuple(lists.bracketed(question)), tuple(lists.joined(question))
+
+
+@lru_cache(maxsize=64)
+def _texts(question: str, longest: int) -> tuple[str, ...]:
+    """A question's texts, each once."""
+    return tuple(dict.fromkeys(_runs(question, longest)))
+
+
+def _runs(question: str, longest: int) -> Iterator[str]:
     """What is quoted; then every run of words at most so long among the first 300, with and without punctuation."""
     for match in _QUOTED.finditer(question):
         yield next(filter(None, match.groups()))
@@ -341,7 +361,8 @@ def _texts(question: str, longest: int) -> Iterator[str]:
         for last in range(first, min(first + longest, len(words))):
             text = question[words[first][0] : words[last][1]]
             bare = text.strip(_EDGES)
-            for one in (bare, re.sub(r"['’]s?$", "", bare), text.rstrip(".,;:!?") if set(text) & set("()[]{}") else ""):
+            own = bare.removesuffix("'s").removesuffix("’s")
+            for one in (bare, own, text.rstrip(".,;:!?") if set(text) & set("()[]{}") else ""):
                 if one and "\n" not in one:
                     yield one
 
