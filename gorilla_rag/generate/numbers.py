@@ -11,6 +11,7 @@ _SCALES = {
     "hundred": 100, "thousand": 1000, "k": 1000, "million": 10**6, "billion": 10**9, "bn": 10**9, "trillion": 10**12,
     "dozen": 12,
 }  # fmt: skip
+_LINKS = frozenset("of is to at as equals being".split())
 _SPELLED = "million billion trillion thousand hundred dozen".split()
 _UNITS = dict(
     zip(
@@ -64,11 +65,12 @@ def read(text: str) -> Iterator[Number]:
 
 
 def _beside(text: str, match: re.Match[str]) -> tuple[str, ...]:
-    before, after = (
-        re.findall(r"[^\W\d_]+", text[: match.start()])[-1:],
-        re.findall(r"[^\W\d_]+", text[match.end() :])[:1],
-    )
-    return tuple(word.lower() for word in (*before, *after))
+    """The word before, past one that says nothing (`a base of 6`), and the word after."""
+    before = [word.lower() for word in re.findall(r"[^\W\d_]+", text[: match.start()][-60:])[-2:]]
+    while len(before) > 1 and before[-1] in _LINKS:
+        before.pop()
+    after = re.findall(r"[^\W\d_]+", text[match.end() :][:60])[:1]
+    return tuple(word.lower() for word in (*before[-1:], *after))
 
 
 def _of_digits(match: re.Match[str], beside: tuple[str, ...]) -> Number:

@@ -92,11 +92,11 @@ def completed(values: Any, parameters: Mapping[str, Any]) -> tuple[Any, tuple[st
     return kept(values, {**parameters, "type": "object"}, ""), tuple(missing)
 
 
-def most_calls(parameters: Mapping[str, Any], question: str) -> int:
-    """How many calls a question can be asking for: as many values as it lists for what one call takes one of.
+def calls_asked(parameters: Mapping[str, Any], question: str) -> tuple[int, int]:
+    """How many calls a question asks for at least and at most, by the values that it lists.
 
-    `circles with radius 5, 10 and 15` are three, `a base of 6 and another with a base of 8` two; a distance between two
-    cities is one, because a call takes both.
+    `circles with radius 5, 10 and 15` are three, because a call takes one radius; `a base of 6 and another with a base
+    of 8` may be two; a distance between two cities is one, because a call takes both.
     """
     defs = parameters.get("$defs", {})
     schemas = {name: _resolved(one, defs) for name, one in parameters.get("properties", {}).items()}
@@ -104,13 +104,16 @@ def most_calls(parameters: Mapping[str, Any], question: str) -> int:
     needed = {name: one for name, one in single.items() if name in parameters.get("required", ())} or single
     numeric = [name for name, one in needed.items() if one["type"] != "string"]
     texts = [name for name in needed if name not in numeric]
-    listed = [max(some, key=len) for some in lists.joined(question)]
-    numbered = [len(some) for some in listed if all(_as_number(one) is not None for one in some[1:-1] or some)]
+    _, joined = _lists(question)
+    listed = [max(some, key=len) for some in joined]
+    numbered = [len(some[0]) for some in joined if _are_numbers(some[0])]
     found = list(numbers.read(question))
     most = [sum(_stands_beside(name, number) for number in found) for name in numeric]
     most += [count // len(numeric) for count in numbered if numeric]
     most += [len(some) // len(texts) for some in listed if texts]
-    return max([1, *most])
+    takes_lists = any(one.get("type") == "array" for one in schemas.values())
+    least = max([1, *numbered]) if len(numeric) == 1 and not takes_lists else 1
+    return least, max([1, *most])
 
 
 def told(given: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,6 +169,7 @@ class _Question:
         self._texts = _texts(self.text, self.longest)
         self._left = _MOST_PARTS
         self._bracketed, self._joined = _lists(self.text)
+        self._numbered = [{_as_number(one) for one in some[0]} for some in self._joined if _are_numbers(some[0])]
 
     def narrowed(self, schema: Any, path: str, *, needed: bool, depth: int) -> dict[str, Any] | None:
         """A schema with only what the question gives; `None` for nothing."""
@@ -252,6 +256,8 @@ class _Question:
         percent = "percent" in described or "%" in described
         name, whole = path.rpartition(".")[2], _alone(schema, {"$defs": self.defs})
         own = [number for number in self._numbers if _stands_beside(name, number)]
+        listed = {value for some in self._numbered if any(one.value in some for one in own) for value in some}
+        own = [number for number in self._numbers if number in own or number.value in listed]
         free = [number for number in self._numbers if not any(_stands_beside(one, number) for one in self.claimed)]
         for some in (own, free, self._numbers):
             found = [number.written(percent=percent) for number in some]
@@ -289,6 +295,10 @@ def _as_number(text: str) -> int | float | None:
     """The only number of a text."""
     found = list(numbers.read(text))
     return found[0].value if len(found) == 1 else None
+
+
+def _are_numbers(texts: list[str]) -> bool:
+    return all(_as_number(one) is not None for one in texts)
 
 
 def _names(value: Any, defs: Mapping[str, Any]) -> Iterator[str]:

@@ -99,24 +99,28 @@ class Writer:
             UsageError: an argument is given that the document doesn't have, or one that isn't JSON.
         """
         if doc.kind != "python":
-            listed = evidence_values.most_calls(schema.arguments_schema(doc), asked) if most > 1 else 1
-            return self._typed(doc, choice, asked, given or {}, min(most, max(parts, listed)))
+            least, listed = evidence_values.calls_asked(schema.arguments_schema(doc), asked) if most > 1 else (1, 1)
+            number = min(least, most), min(most, max(parts, listed))
+            return self._typed(doc, choice, asked, given or {}, number)
         offered = evidence.narrowed(doc, asked)
         if offered is None:
             return [Filled({})]
-        (values,), removed = self._filled(doc, choice, asked, offered, 1)
+        (values,), removed = self._filled(doc, choice, asked, offered, (1, 1))
         faults = tuple(schema_errors(values, schema.arguments_schema(doc)))
         return [Filled(_arguments(values), removed, faults, (), json.dumps(values))]
 
-    def _typed(self, doc: ApiDoc, choice: str, asked: str, given: Mapping[str, Any], most: int) -> list[Filled]:
+    def _typed(
+        self, doc: ApiDoc, choice: str, asked: str, given: Mapping[str, Any], number: tuple[int, int]
+    ) -> list[Filled]:
         """The arguments of a tool or an operation: each of its type, and copied from the question or given."""
+        most = number[1]
         full = schema.arguments_schema(doc)
         told = evidence_values.told(given, full)
         whole = {name for name, value in told.items() if most == 1 and not isinstance(value, Mapping)}
         rest = {name: one for name, one in full.get("properties", {}).items() if name not in whole}
         needed = [name for name in full.get("required", []) if name in rest]
         offer = _compilable_offer({**full, "properties": rest, "required": needed}, asked, self._question)
-        each, removed = self._filled(doc, choice, asked, offer, most) if offer else ([{}], ())
+        each, removed = self._filled(doc, choice, asked, offer, number) if offer else ([{}], ())
         made = []
         for written in _distinct(each):
             both = (written, told) if most == 1 else (told, _there(written))
@@ -124,11 +128,13 @@ class Writer:
         return made
 
     def _filled(
-        self, doc: ApiDoc, choice: str, asked: str, offered: Mapping[str, Any], most: int
+        self, doc: ApiDoc, choice: str, asked: str, offered: Mapping[str, Any], number: tuple[int, int]
     ) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
         """What the model writes of the arguments that it is offered, and what of their schema wasn't enforced."""
         model = self._generator()
-        wanted = offered if most == 1 else {"type": "array", "items": offered, "minItems": 1, "maxItems": most}
+        least, most = number
+        several = {"type": "array", "items": offered, "minItems": least, "maxItems": most}
+        wanted = offered if most == 1 else several
         grammar, removed = schema.arguments_grammar(wanted)
         kept = schema.compilable(wanted).schema
         key = "arguments" if most == 1 else "calls"
