@@ -215,7 +215,7 @@ FAILING: dict[str, tuple[str, str]] = {
     "writes a line for ever": ("import sys\nwhile True: sys.stdout.write('x' * 99999)", "more than 64 MiB"),
     "writes long lines for ever": ("while True: print('x' * 9999999)", "more than 64 MiB"),
     "hangs": ("import sys; sys.stdin.read()", "in 0.5 s"),
-    "closes its ears": ("import os, time; os.close(0); time.sleep(99)", "in 0.5 s"),
+    "closes its ears": ("import os, time; os.close(0); time.sleep(0.5)", "ended before"),
     "closes its mouth": ("import os, sys; os.close(1); sys.stdin.read()", "ended before"),
     "leaves without a list": ("input()", "status 0"),
     "is no Python": ("((", "SyntaxError"),
@@ -240,7 +240,7 @@ ANSWERS: dict[str, tuple[str, str]] = {
     "nothing": ("{}", "what isn't MCP: tools"),
     "a cursor that is none": (f"{{'tools': [{TOOL}], 'nextCursor': [3]}}", "what isn't MCP: nextCursor"),
     "an end": ("os._exit(3)", "status 3"),
-    "silence": ("time.sleep(99)", "in 0.5 s"),
+    "silence": ("sys.stdin.read()", "in 0.5 s"),
 }
 
 
@@ -306,8 +306,8 @@ def test_a_server_that_wont_end_is_ended_with_all_that_it_started(tmp_path: Path
     with pytest.raises(SourceError, match=r"in 0.5 s"):
         mcp.read([script(tmp_path, start + stay)], timeout=0.5)
     assert running(tmp_path) == []
-    with pytest.raises(SourceError, match=r"in 3 s; it ended with status 3"):
-        mcp.read([script(tmp_path, start + "sys.exit(3)")], timeout=3)
+    with pytest.raises(SourceError, match=r"in 0\.5 s"):
+        mcp.read([script(tmp_path, start + "sys.exit(3)")], timeout=0.5)
     assert running(tmp_path) == []
     command = listing(tmp_path, TOOL)
     text = (tmp_path / "server.py").read_text(encoding="utf-8")
@@ -371,7 +371,7 @@ def served(app: Any) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("form", [{}, {"json_response": True}, {"stateless_http": True}])
-def test_a_server_is_read_over_http(form: dict[str, bool]) -> None:
+def test_a_server_is_read_over_http(form: dict[str, Any]) -> None:
     seen: list[bytes] = []
     inner = harbour().streamable_http_app(**form)
 
@@ -523,35 +523,28 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> R
     return run
 
 
-def test_an_index_is_built_of_servers_and_files_and_more_are_added(
+def test_an_index_is_built_of_a_server_and_of_nothing_installed_and_more_is_added(
     run: Run, tmp_path: Path, encoder: EmbeddedEncoder
 ) -> None:
     notes = {"name": "write_note", "description": "Stores a short text.", "parameters": {}}
     (tmp_path / "notes.json").write_text(json.dumps([notes]), encoding="utf-8")
-    command, index = f"env KEY=secret {listing(tmp_path, TOOL)}", tmp_path / "index"
-    code, out, error = run("build", tmp_path / "notes.json", "--mcp", command, "--out", index, "--json")
+    command, index = f"env KEY=secret {listing(tmp_path, TOOL, {'name': 'bad'})}", tmp_path / "index"
+    code, out, error = run("build", "--mcp", command, "--out", index, "--skip-bad", "--json")
     assert code == 0, error
-    assert json.loads(out)["counts"]["documents"] == 2
-    assert json.loads(out)["recipe"]["mcp"] == {"plain": 1}
+    report = json.loads(out)
+    assert (report["counts"]["documents"], report["recipe"]["mcp"]) == (1, {"plain": 1})
+    assert ["'bad'" in skipped for skipped in report["skipped"]] == [True]
     assert b"secret" not in (index / manifest.NAME).read_bytes()
     assert "--mcp '… (plain)'" in _next(index, tmp_path / "model")
     with served(harbour().streamable_http_app()) as address:
         named = ("--mcp", address, "--mcp-header", "Authorization: Bearer secret", "--mcp-timeout", "60")
-        assert run("add", index, *named)[0] == 0
-        assert "already there" in run("add", index, *named)[2]
-        assert run("add", index, "--update", *named, "--trust")[0] == 0
+        code, _, error = run("add", index, tmp_path / "notes.json", *named, "--trust")
+        assert code == 0, error
     gorilla = Gorilla.load(index, encoder=encoder)
+    assert gorilla.search("store a text", k=1)[0].doc.api_call == "write_note"
     hit = gorilla.search("when is the water highest", k=1)[0]
     assert (hit.doc.api_call, hit.doc.source, hit.doc.trusted) == ("tides", "harbour", True)
     gorilla.index.close()
-
-
-def test_servers_alone_make_an_index_without_installed_packages(run: Run, tmp_path: Path) -> None:
-    command = listing(tmp_path, TOOL, {"name": "bad"})
-    code, out, error = run("build", "--mcp", command, "--out", tmp_path / "index", "--skip-bad", "--json")
-    assert code == 0, error
-    assert json.loads(out)["counts"]["documents"] == 1
-    assert ["'bad'" in skipped for skipped in json.loads(out)["skipped"]] == [True]
 
 
 @pytest.mark.parametrize(
@@ -560,6 +553,7 @@ def test_servers_alone_make_an_index_without_installed_packages(run: Run, tmp_pa
         (("build", "--out", "x", "--mcp", "/nonexistent/server"), 3, "can't be started"),
         (("build", "--out", "x", "--mcp-header", "A: b", "notes.json"), 2, "without an MCP server"),
         (("build", "--out", "x", "--mcp", "http://127.0.0.1:1/", "--mcp-header", "secret"), 2, "no colon"),
+        (("build", "--out", "x", "--mcp", "sh -c 'while read x; do :; done'", "--mcp-timeout", "0.2"), 3, "in 0.2 s"),
         (("add", "x"), 2, "nothing to add"),
     ],
 )
@@ -574,7 +568,7 @@ def test_what_cant_be_served_exits_with_its_own_code(
 
 
 def test_ctrl_c_ends_the_server_too(tmp_path: Path) -> None:
-    command = script(tmp_path, "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(99)")
+    command = script(tmp_path, "import pathlib, sys; pathlib.Path(sys.argv[1]).touch(); sys.stdin.read()")
     started = subprocess.Popen([COMMAND, "index", "build", "--mcp", command, "--out", str(tmp_path / "index")])
     while not (tmp_path / "called").exists():
         time.sleep(0.02)

@@ -156,10 +156,13 @@ async def _write(stdin: ByteSendStream, to_server: MemoryObjectReceiveStream[Ses
 
 
 async def _end(process: Process, wire: Wire) -> None:
-    """Closes a server's input, which asks it to end, and then ends what is left of it and of what it started."""
+    """Closes a server's input, which asks it to end, and then ends what is left of it and of what it started.
+
+    One that was given up on isn't waited for: it may be writing for ever.
+    """
     with contextlib.suppress(OSError, anyio.BrokenResourceError):
         await cast("ByteSendStream", process.stdin).aclose()
-    with anyio.move_on_after(_GRACE):
+    with anyio.move_on_after(0 if wire.fault else _GRACE):
         while process.returncode is None:  # not wait(): that waits for whoever else holds the pipes
             await anyio.sleep(_OFTEN)
     wire.exit = process.returncode
