@@ -23,6 +23,7 @@ from gorilla_rag.generate.load import load_generator
 from gorilla_rag.index import change, manifest
 from gorilla_rag.index.index import Filters, Index, Retrieval
 from gorilla_rag.models import registry
+from gorilla_rag.sources import mcp as mcp_source
 from gorilla_rag.sources import python as python_source
 
 
@@ -128,6 +129,22 @@ class Gorilla:
             raise UsageError("no package is named", hint="name some, such as from_packages('numpy')")
         environment = signatures.Environment.of(python) if python else None
         found = python_source.read(packages, environment=environment, run=run)
+        return cls.from_docs(found.docs, encoder=encoder, generator=generator, device=device)
+
+    @classmethod
+    def from_mcp(
+        cls,
+        *servers: str,
+        headers: Mapping[str, str] | None = None,
+        encoder: Encoder | str | Path | None = None,
+        generator: Callable[[], Generator] | str | None = None,
+        device: str | None = None,
+    ) -> Gorilla:
+        """Answers from the tools that MCP servers list; their index lives in a temporary folder.
+
+        `servers` and `headers` are as for `sources.mcp.read`, which says what it raises; the others as for `load`.
+        """
+        found = mcp_source.read(servers, headers=headers)
         return cls.from_docs(found.docs, encoder=encoder, generator=generator, device=device)
 
     @cached_property
