@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from gorilla_rag.call import Call, parse_call
     from gorilla_rag.check import check_code, check_files
     from gorilla_rag.errors import GorillaError
-    from gorilla_rag.gorilla import Event, Gorilla
+    from gorilla_rag.flow import Event
+    from gorilla_rag.gorilla import Gorilla
     from gorilla_rag.index.index import Index
 
 __version__ = "0.1.0"
@@ -24,7 +25,7 @@ _HOMES = {
     "Candidate": "answer",
     "Check": "answer",
     "Draft": "answer",
-    "Event": "gorilla",
+    "Event": "flow",
     "Gorilla": "gorilla",
     "GorillaError": "errors",
     "Hit": "answer",

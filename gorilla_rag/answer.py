@@ -129,11 +129,14 @@ class Answer:
         question: as asked.
         domain, api_call, api_provider, explanation, code: the recommendation.
         call: `api_call` parsed.
+        calls: every call of the answer, that one first; more than one only where `calls` allowed it.
         placeholders: names in the call that stand for the user's own values.
         missing: required arguments of a tool or an HTTP operation that the question doesn't give, by path
             (`body.name`): ask for them, and give them with `given`.
         hits: the documents it came from, those of the chosen call first.
-        confidence: probability of the chosen call among the candidates, 0 to 1; `None` in zero-shot.
+        confidence: probability of the chosen call among the candidates, 0 to 1; of several calls, of the least sure
+            one; `None` in zero-shot.
+        fit: probability that the best document answers the question at all, 0 to 1; `None` where no retriever says.
         verdict: what was checked.
         mode: how documents were found.
         version, source, trusted: of the chosen document.
@@ -150,10 +153,12 @@ class Answer:
     explanation: str = ""
     code: str = ""
     call: Call | None = None
+    calls: tuple[Call, ...] = ()
     placeholders: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     hits: tuple[Hit, ...] = ()
     confidence: float | None = None
+    fit: float | None = None
     verdict: Verdict = field(default_factory=Verdict)
     version: str = ""
     source: str = ""
@@ -166,6 +171,10 @@ class Answer:
     def refused(self) -> bool:
         """Whether there is no call."""
         return self.api_call is None
+
+    def tool_calls(self) -> list[dict[str, Any]]:
+        """The calls as the `tool_calls` of an assistant's message in OpenAI's chat completions."""
+        return [call.tool_call(f"call_{number}") for number, call in enumerate(self.calls)]
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as JSON."""
@@ -182,9 +191,11 @@ class Answer:
             "explanation": self.explanation,
             "code": self.code,
             "call": self.call.to_dict() if self.call else None,
+            "calls": [call.to_dict() for call in self.calls],
             "placeholders": list(self.placeholders),
             "missing": list(self.missing),
             "confidence": self.confidence,
+            "fit": self.fit,
             "version": self.version,
             "source": self.source,
             "trusted": self.trusted,
@@ -203,7 +214,8 @@ class Answer:
         """The answer as a person would read it."""
         if self.api_call is None:
             return f"No API: {self.reason}"
-        lines = [f"domain:       {self.domain}", f"provider:     {self.api_provider}", f"call:         {self.api_call}"]
+        lines = [f"domain:       {self.domain}", f"provider:     {self.api_provider}"]
+        lines += [f"call:         {call.render()}" for call in self.calls or (self.call,) if call]
         lines += [f"missing:      {', '.join(self.missing)}"] if self.missing else []
         lines += [f"explanation:  {self.explanation}"] if self.explanation else []
         lines += ["code:", *(f"    {line}" for line in self.code.splitlines())] if self.code else []

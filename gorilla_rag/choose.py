@@ -10,14 +10,23 @@ from gorilla_rag.answer import Candidate, Chooser, Mode
 
 # Temperature of the softmax over retrieval scores, by mode; fitted on training corpora (tests/benchmarks/calibrate.py).
 TEMPERATURES: dict[Mode, float] = {"hybrid": 0.063, "dense": 0.041, "bm25": 0.79}
+# Slope and middle of the logistic curve over the best document's score; fitted there too.
+FITS: dict[Mode, tuple[float, float]] = {"hybrid": (4.57, 0.497), "dense": (6.11, 0.381), "bm25": (0.27, 4.55)}
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The candidate chosen, and each candidate's probability (they add up to 1)."""
+    """The candidate chosen.
+
+    Attributes:
+        number: of the chosen one, from 0.
+        probabilities: of each candidate; they add up to 1.
+        fit: probability that the chosen one's document answers the question at all; 1 where no retriever says.
+    """
 
     number: int
     probabilities: tuple[float, ...]
+    fit: float = 1.0
 
     @property
     def confidence(self) -> float:
@@ -55,7 +64,19 @@ def choose(
     else:
         logits = [score + weight * label for score, label in zip(retrieval, model, strict=True)]
     probabilities = softmax(logits)
-    return Choice(max(range(len(logits)), key=lambda number: (logits[number], -number)), probabilities)
+    chosen = max(range(len(logits)), key=lambda number: (logits[number], -number))
+    return Choice(chosen, probabilities, fit(candidates[chosen].score, mode))
+
+
+def fit(score: float, mode: Mode) -> float:
+    """Probability that a document of that retrieval score answers the question at all; 1 where no retriever scored.
+
+    Confidence compares candidates with each other; this one is low where even the best isn't what was asked for.
+    """
+    if mode not in FITS:
+        return 1.0
+    slope, middle = FITS[mode]
+    return 1.0 / (1.0 + math.exp(min(60.0, -slope * (score - middle))))
 
 
 def softmax(logits: Sequence[float]) -> tuple[float, ...]:

@@ -44,10 +44,10 @@ class CallSyntaxError(GorillaError):
 
 
 class SourceError(GorillaError):
-    """A documentation file that can't be read.
+    """A documentation file, or an MCP server, that can't be read.
 
     Attributes:
-        file: the file's path as given.
+        file: the file's path as given, or the server.
         line: 1-based line, or the 1-based entry of a list; 0 when the whole file is meant.
     """
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -129,8 +129,27 @@ def _prompt_fields(doc: ApiDoc) -> Iterable[tuple[str, str]]:
         yield "", plain(f"{doc.domain}: {doc.functionality}" if doc.domain else doc.functionality)
     if not is_empty(doc.description):
         yield "", plain(doc.description)
+    if doc.kind != "python" and (taken := _taken(doc.parameters)):
+        yield "Takes: ", taken
     if not is_empty(doc.api_arguments):
         yield "Arguments: ", explain_value(doc.api_arguments)
+
+
+def _taken(parameters: Mapping[str, Any]) -> str:
+    """The names and types of the arguments of a tool or an operation; of those that may be left out, with `?`."""
+    required = parameters.get("required", ())
+    named = parameters.get("properties", {}).items()
+    return ", ".join(f"{name}{'' if name in required else '?'}: {_type(schema)}" for name, schema in named)
+
+
+def _type(schema: Any) -> str:
+    """A schema's type in a word."""
+    if not isinstance(schema, Mapping):
+        return "any"
+    given = schema.get("type") or ("object" if "properties" in schema else "any")
+    if given == "array":
+        return f"list of {_type(schema.get('items'))}"
+    return "one of several" if "enum" in schema else " or ".join([given] if isinstance(given, str) else given)
 
 
 def _shortened(text: str, budget: int, count_tokens: Callable[[str], int]) -> str:

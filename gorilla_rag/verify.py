@@ -64,7 +64,7 @@ def placeholders(call: Call) -> tuple[str, ...]:
 
 def _parses(call: Call, doc: ApiDoc | None) -> Check:
     if doc and doc.kind != "python":
-        return Check("parses", "not applicable", f"an {doc.kind} call isn't Python")
+        return Check("parses", "not applicable", "a call of a tool or an operation isn't Python")
     if call.raw is None:
         return Check("parses", "passed", "one Python call")
     return Check("parses", "failed", "not one Python call; kept as text")

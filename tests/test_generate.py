@@ -17,7 +17,7 @@ from gorilla_rag.errors import GenerationFailed
 from gorilla_rag.generate import prompt, schema
 from gorilla_rag.generate.base import Usage
 from gorilla_rag.generate.llama_cpp import LlamaCppGenerator
-from gorilla_rag.generate.write import Writer
+from gorilla_rag.generate.write import Filled, Writer
 from gorilla_rag.validate import schema_errors
 from tests.conftest import make_doc
 
@@ -221,7 +221,7 @@ QUESTIONS = ("something else to begin with", "parse json", "translate a letter",
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_an_explanation_is_one_finished_sentence_about_the_document(gorilla: Gorilla, question: str) -> None:
     doc = gorilla.search(question, mode="dense")[0].doc
-    text = "".join(Writer(lambda: gorilla.generator, question).explanation(doc, "A"))
+    text = "".join(Writer(lambda: gorilla.generator, question).explanation(doc, "A", Filled({})))
     assert text.startswith(prompt.subject(doc))
     assert text.endswith(".")
     assert len(text) < 480

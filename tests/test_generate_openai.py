@@ -26,7 +26,7 @@ from gorilla_rag.generate import prompt, schema
 from gorilla_rag.generate.base import Usage
 from gorilla_rag.generate.endpoint import LONGEST_WAIT
 from gorilla_rag.generate.openai import OpenAIGenerator
-from gorilla_rag.generate.write import Writer
+from gorilla_rag.generate.write import Filled, Writer
 from gorilla_rag.validate import schema_errors
 from tests.endpoints import DONE, END, KEY, KEY_ENV, USED, Fake, Say, chat, event, events, failing, fake, llama_cpp
 
@@ -499,7 +499,7 @@ def test_tokens_are_the_servers_and_zero_where_it_does_not_say() -> None:
 def test_an_explanation_is_a_whole_sentence_about_the_api(written: str, whole: str) -> None:
     doc = ApiDoc(id="run", api_call="tools.run()", api_name="run")
     with fake(events(*map(event, json.dumps({"explanation": written})), END, DONE)) as server:
-        pieces = list(Writer(lambda: of(server), "start the job").explanation(doc, "A"))
+        pieces = list(Writer(lambda: of(server), "start the job").explanation(doc, "A", Filled({})))
     assert "".join(pieces) == whole
     assert pieces[0] == "run"
     assert len(pieces) > 2 or len(written) < 2

@@ -147,9 +147,9 @@ def test_a_question_is_answered_by_a_model_of_qwens_architecture(asking: Gorilla
 def test_what_is_written_under_a_grammar_is_always_valid(asking: Gorilla) -> None:
     for number, doc in enumerate(starter.documents()[::12]):
         writer = Writer(lambda: asking.generator, f"do it {number} times with 'red'")
-        filled = writer.arguments(doc, "A")
+        (filled,) = writer.calls(doc, "A", f"do it {number} times with 'red'")
         assert filled.faults == ()
-        text = "".join(writer.explanation(doc, "A"))  # raises when the draft breaks its schema
+        text = "".join(writer.explanation(doc, "A", filled))  # raises when the draft breaks its schema
         assert text.endswith(".")
 
 

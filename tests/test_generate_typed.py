@@ -201,7 +201,8 @@ def test_a_bad_schema_fails_alone_and_the_next_question_is_answered_as_before(
     bad, said = BAD[case]
     doc = tool("set_tone", "Sets how bright the piano sounds.", ("value",), value=bad)
     try:
-        filled = Writer(lambda: tools.generator, "Set the tone: 'very' 30").arguments(doc, "A")
+        asked = "Set the tone: 'very' 30"
+        (filled,) = Writer(lambda: tools.generator, asked).calls(doc, "A", asked)
         found = "; ".join([*(f"missing: {one}" for one in filled.missing), *filled.faults])
     except GorillaError as error:
         found = f"{type(error).__name__}: {error}"

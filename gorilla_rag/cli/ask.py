@@ -20,6 +20,8 @@ def ask(
     chooser: Annotated[str, typer.Option(help="retriever, model or joint.")] = "retriever",
     constrain: Annotated[str | None, typer.Option(help="docs, catalogue or none.")] = None,
     threshold: Annotated[float, typer.Option(help="Refuse below this confidence.")] = 0.0,
+    least_fit: Annotated[float, typer.Option(help="Refuse below this probability that a document fits.")] = 0.0,
+    calls: Annotated[int, typer.Option(help="How many calls the answer may have.")] = 1,
     filter_: Annotated[list[str] | None, typer.Option("--filter", help="NAME=VALUE, such as provider=PyTorch.")] = None,
     given: Annotated[str | None, typer.Option(help="Arguments that the question lacks, as a JSON object.")] = None,
     generator: options.Spec = None,
@@ -40,6 +42,8 @@ def ask(
         "chooser": chooser,
         "constrain": constrain,
         "threshold": threshold,
+        "least_fit": least_fit,
+        "calls": calls,
         "filters": show.parse_filters(filter_ or []),
         "fields": "call" if call_only else "all",
         "given": show.parse_object(given, "--given") if given else {},
@@ -62,7 +66,8 @@ def _shown(asked: Any, question: str, how: dict[str, Any]) -> Any:
             shown = True
             out.print(f"[bold]domain[/]       {_safe(event.answer.domain or '–')}")
             out.print(f"[bold]provider[/]     {_safe(event.answer.api_provider or '–')}")
-            out.print(f"[bold]call[/]         [bold green]{_safe(event.answer.api_call)}[/]")
+            for call in event.answer.calls:
+                out.print(f"[bold]call[/]         [bold green]{_safe(call.render())}[/]")
     answer = event.answer
     if answer.refused:
         out.print(f"no API: {_safe(answer.reason)}")

@@ -25,9 +25,15 @@ _IDS = 12
 def evaluate(
     ctx: typer.Context,
     benchmark: Annotated[
-        str | None, typer.Option(help="apibench/torchhub, apibench/huggingface or apibench/tensorflowhub.")
+        str | None,
+        typer.Option(
+            help="apibench/torchhub, /huggingface or /tensorflowhub; bfcl/simple, /multiple, /parallel, "
+            "/parallel_multiple, /irrelevance or /live_irrelevance."
+        ),
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="The benchmark's folder, with api/ and apibench/ in it.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="The benchmark's folder, with api/ and apibench/, or bfcl/, in it.")
+    ] = None,
     questions: Annotated[Path | None, typer.Option(help="Questions of your own, JSON Lines, instead.")] = None,
     index: Annotated[Path | None, typer.Option(help="The index they are about; the starter index by default.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the report; a run that stopped goes on there.")] = None,
@@ -41,6 +47,15 @@ def evaluate(
     k: Annotated[int, typer.Option(help="How many distinct calls to choose among.")] = 5,
     threshold: Annotated[float, typer.Option(help="Refuse below this confidence.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Of resampling, shuffles and the random baseline.")] = 0,
+    among: Annotated[
+        str, typer.Option(help="bfcl: the functions there are, any of offered, five, a number, all.")
+    ] = "offered,five,50,500,all",
+    unmasked: Annotated[bool, typer.Option("--unmasked", help="bfcl: each row also with nothing masked.")] = False,
+    paraphrased: Annotated[
+        bool, typer.Option("--paraphrased", help="bfcl: the questions that are in other words too, in both.")
+    ] = False,
+    calls: Annotated[int, typer.Option(help="bfcl: how many calls an answer may have.")] = 8,
+    least_fit: Annotated[float, typer.Option(help="bfcl: refuse below this probability that a function fits.")] = 0.5,
     generator: options.Spec = None,
     adapter: options.Adapter = None,
     device: options.Device = None,
@@ -52,6 +67,13 @@ def evaluate(
     if out is None:
         raise UsageError("no --out", hint="name a folder for the report")
     model = options.generator(generator, adapter=adapter, device=device, quantize=quantize)
+    if benchmark and benchmark.startswith("bfcl/"):
+        from gorilla_rag.cli import function_calling
+
+        ways = function_calling.ways(_words(among), _words(choosers), unmasked=unmasked, paraphrased=paraphrased)
+        how = {"k": k, "calls": calls, "least_fit": least_fit, "seed": seed}
+        function_calling.run(benchmark, data, out, sample, ways, how, model, device)
+        return 0
     asked, where = _asked(benchmark, data, questions, index, out)
     from gorilla_rag.evaluate import table
     from gorilla_rag.evaluate.run import evaluate as run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import typer
 from gorilla_rag.cli import options, show
 
 if TYPE_CHECKING:
+    from gorilla_rag.sources.formats import SourceRead
     from gorilla_rag.sources.python import PackagesRead
 
 app = typer.Typer(help="Build and change indexes.", no_args_is_help=True, rich_markup_mode=None)
@@ -19,12 +21,24 @@ _FILES = (
     "Documentation files, or folders of them: OpenAPI or Swagger (.json, .yaml), lists of tools (OpenAI, MCP), "
     "RapidAPI's tools, APIBench (.jsonl), API Zoo (.json)."
 )
-Sources = Annotated[list[Path], typer.Argument(help=_FILES)]
+Sources = Annotated[list[Path] | None, typer.Argument(help=_FILES)]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave malformed entries out and report them.")]
-Trust = Annotated[bool, typer.Option("--trust", help="You vouch for these files.")]
+Trust = Annotated[bool, typer.Option("--trust", help="You vouch for these sources.")]
 External = Annotated[
     bool, typer.Option("--allow-external-refs", help="Follow an OpenAPI file's references to files beside it.")
 ]
+Mcp = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mcp",
+        help="An MCP server whose tools to read: its http(s) address, or the command that starts it; repeatable.",
+    ),
+]
+McpHeader = Annotated[
+    list[str] | None,
+    typer.Option("--mcp-header", help="'Name: value', a header for the http(s) address; repeatable."),
+]
+McpTimeout = Annotated[float, typer.Option("--mcp-timeout", min=0.1, help="Seconds that an MCP server has.")]
 Json = Annotated[bool, typer.Option("--json", help="One line of JSON.")]
 _SHOWN = 10
 _PACKAGES = "Installed Python packages; commas, or once each. `python` is the standard library."
@@ -33,7 +47,7 @@ _PACKAGES = "Installed Python packages; commas, or once each. `python` is the st
 @app.command()
 def build(
     out: Annotated[Path, typer.Option("--out", help="The index's folder.")],
-    sources: Annotated[list[Path] | None, typer.Argument(help=_FILES)] = None,
+    sources: Sources = None,
     packages: Annotated[list[str] | None, typer.Option(help=_PACKAGES)] = None,
     requirements: Annotated[Path | None, typer.Option(help="A requirements file whose packages to read.")] = None,
     python: Annotated[Path | None, typer.Option(help="The interpreter whose packages they are.")] = None,
@@ -44,14 +58,17 @@ def build(
             help="A sentence-transformers model: a folder, or a name in the hub's cache; by default the embedded one."
         ),
     ] = None,
+    mcp: Mcp = None,
+    mcp_header: McpHeader = None,
+    mcp_timeout: McpTimeout = 30.0,
     skip_bad: SkipBad = False,
     trust: Trust = False,
     allow_external_refs: External = False,
     json_: Json = False,
 ) -> None:
-    """Build an index from documentation files, installed packages, or both.
+    """Build an index from documentation files, installed packages, MCP servers, or all of them.
 
-    With neither named, it reads a choice of what is installed: the packages with most source, without importing any.
+    With none named, it reads a choice of what is installed: the packages with most source, without importing any.
     An encoder's first time, it is exported to ONNX.
     """
     from gorilla_rag.cli import prepare
@@ -59,17 +76,41 @@ def build(
     from gorilla_rag.sources import formats
 
     files = formats.read(sources or [], skip_bad=skip_bad, trusted=trust, external=allow_external_refs)
+    tools = _tools(mcp, mcp_header, mcp_timeout, skip_bad=skip_bad, trust=trust)
+    files = formats.merged((files, tools))
     named = [name for given in packages or [] for name in given.split(",") if name]
     recipe: dict[str, Any] = {"source": "files", "paths": [str(path) for path in sources or []]}
+    if mcp:  # by name: a command or an address may hold a secret
+        recipe["mcp"] = dict(Counter(doc.source for doc in tools.docs))
     made = prepare.encoder(encoder)
     with show.steps() as tell:
         docs, problems = [*files.docs], list(map(str, files.problems))
-        if named or requirements or not sources:
+        if named or requirements or not (sources or mcp):
             read = _packages(named, requirements, python, run=not no_run, skip_bad=skip_bad, tell=tell)
             docs, problems = [*docs, *read.docs], [*problems, *map(str, read.problems)]
             recipe |= {"source": "python", "packages": dict(read.counts)}
         change.build(out, docs, made, recipe=recipe, progress=tell)
     _report(out, problems, json_, notes=files.notes)
+
+
+def _tools(
+    mcp: list[str] | None, headers: list[str] | None, timeout: float, *, skip_bad: bool, trust: bool
+) -> SourceRead:
+    """Reads the MCP servers that are named, if any."""
+    from gorilla_rag.errors import UsageError
+    from gorilla_rag.sources import formats
+    from gorilla_rag.sources import mcp as source
+
+    given: dict[str, str] = {}
+    for header in headers or []:
+        name, colon, value = header.partition(":")
+        if not colon or not mcp:
+            reason = "has no colon" if mcp else "is given without an MCP server"
+            raise UsageError(f"a header {reason}", hint="write --mcp ADDRESS --mcp-header 'Name: value'")
+        given[name.strip()] = value.strip()
+    if not mcp:
+        return formats.SourceRead(())
+    return source.read(mcp, headers=given, timeout=timeout, skip_bad=skip_bad, trusted=trust)
 
 
 def _packages(
@@ -97,7 +138,10 @@ def _packages(
 @app.command()
 def add(
     index: Annotated[Path, typer.Argument(help="The index's folder.")],
-    sources: Sources,
+    sources: Sources = None,
+    mcp: Mcp = None,
+    mcp_header: McpHeader = None,
+    mcp_timeout: McpTimeout = 30.0,
     update: Annotated[bool, typer.Option("--update", help="Replace documents that are there.")] = False,
     encoder: options.Encoder = None,
     skip_bad: SkipBad = False,
@@ -107,10 +151,14 @@ def add(
 ) -> None:
     """Add documents to an index, or (--update) replace those of the same id."""
     from gorilla_rag.cli import prepare
+    from gorilla_rag.errors import UsageError
     from gorilla_rag.index import change
     from gorilla_rag.sources import formats
 
-    read = formats.read(sources, skip_bad=skip_bad, trusted=trust, external=allow_external_refs)
+    if not (sources or mcp):
+        raise UsageError("nothing to add is named", hint="name documentation files, or MCP servers with --mcp")
+    files = formats.read(sources or [], skip_bad=skip_bad, trusted=trust, external=allow_external_refs)
+    read = formats.merged((files, _tools(mcp, mcp_header, mcp_timeout, skip_bad=skip_bad, trust=trust)))
     made = prepare.encoder_of(index, encoder)
     with show.steps() as tell:
         (change.update if update else change.add)(index, read.docs, made, progress=tell)
@@ -185,12 +233,12 @@ def _starter() -> Path:
 
 def _report(folder: Path, problems: list[str], as_json: bool, *, notes: Sequence[str] = ()) -> None:
     from gorilla_rag.index import manifest
-    from gorilla_rag.index.store import FILTERS, DocumentStore
+    from gorilla_rag.index.store import KINDS_OF_VALUE, DocumentStore
 
     found = manifest.read(folder)
     manifest.verify(folder, found.documents, found.files[found.documents])
     store = DocumentStore(folder / found.documents)
-    values = {name: store.metadata(name) for name in FILTERS}
+    values = {name: store.metadata(name) for name in KINDS_OF_VALUE}
     size = sum(entry.size for entry in found.files.values())
     if as_json:
         show.print_json(

@@ -151,5 +151,7 @@ def _next(index: Path, model: Path) -> str:
     words = [str(path) for path in recipe.get("paths", [])]
     if packages := recipe.get("packages"):
         words += ["--packages", ",".join(packages)]
+    for server in recipe.get("mcp", {}):
+        words += ["--mcp", f"… ({server})"]
     sources = shlex.join(words) or "…"
     return f"gorilla-rag index build {sources} {shlex.join(['--out', f'{index}-trained', '--encoder', str(model)])}"

@@ -14,6 +14,7 @@ _SCALES = {
     "hundred": 100, "thousand": 1000, "k": 1000, "million": 10**6, "billion": 10**9, "bn": 10**9, "trillion": 10**12,
     "dozen": 12,
 }  # fmt: skip
+_LINKS = frozenset("of is to at as equals being".split())
 _SPELLED = "million billion trillion thousand hundred dozen".split()
 _UNITS = dict(
     zip(
@@ -36,6 +37,7 @@ _DECIMALS = {**_WORDS, "oh": 0}
 _DECIMAL = "|".join(sorted(_DECIMALS, key=len, reverse=True))
 _POINT = rf"(?: point((?:[ -]+(?:{_DECIMAL}))+)\b(?: ({'|'.join(_SPELLED)})\b)?)?"
 _RUN = re.compile(rf"\b((?:an? )?(?:(?:{_ANY})(?:[ -]+(?:and[ -]+)?(?={_ANY}))?)+)\b{_POINT}{_PERCENT}", re.IGNORECASE)
+_NEAR = 60
 _MINUS = re.compile(r"\b(?:minus|negative) $", re.IGNORECASE)
 _A_NUMBER = re.compile(rf"(?:[\d%]|\b(?:{_ANY})) $", re.IGNORECASE)
 
@@ -72,14 +74,19 @@ def read(text: str) -> Iterator[Number]:
 def _found(text: str, match: re.Match[str], values: Iterable[Decimal]) -> Iterator[Number]:
     """The numbers of a place in a text; the first is below zero after `minus`, unless that takes it from another."""
     before = text[: match.start()]
-    sign = _MINUS.search(before)
-    if sign and _A_NUMBER.search(before[: sign.start()]):
-        sign = None
-    words = re.findall(r"[^\W\d_]+", before[: sign.start()] if sign else before)[-1:]
-    words += re.findall(r"[^\W\d_]+", text[match.end() :])[:1]
-    beside = tuple(word.lower() for word in words)
+    sign = _MINUS.search(before[-_NEAR:])
+    below = sign is not None and not _A_NUMBER.search(before[: -len(sign.group())][-_NEAR:])
+    beside = _beside(before[: -len(sign.group())] if sign and below else before, text[match.end() :])
     for place, value in enumerate(values):
-        yield _number(-value if sign and not place else value, beside, percent=bool(match[match.re.groups]))
+        yield _number(-value if below and not place else value, beside, percent=bool(match[match.re.groups]))
+
+
+def _beside(before: str, after: str) -> tuple[str, ...]:
+    """The word before, past one that says nothing (`a base of 6`), and the word after."""
+    words = [word.lower() for word in re.findall(r"[^\W\d_]+", before[-_NEAR:])[-2:]]
+    while len(words) > 1 and words[-1] in _LINKS:
+        words.pop()
+    return (*words[-1:], *(word.lower() for word in re.findall(r"[^\W\d_]+", after[:_NEAR])[:1]))
 
 
 def _of_digits(match: re.Match[str]) -> Iterator[Decimal]:

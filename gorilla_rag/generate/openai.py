@@ -141,9 +141,9 @@ class OpenAIGenerator:
         """
         reply = Reply()
         if schema is None:
-            if grammar is not None or prefill:
-                raise UsageError("an endpoint takes no grammar and no beginning", hint="give the schema of the text")
-            yield from self._streamed(self._body(messages, max_tokens, None), reply)
+            if grammar is not None:
+                raise UsageError("an endpoint takes no grammar", hint="give the schema of the text")
+            yield from self._told(messages, prefill, max_tokens, reply)
         else:
             yield from self._continued(messages, Form(schema, prefill), max_tokens, reply)
         yield reply.usage
@@ -161,6 +161,15 @@ class OpenAIGenerator:
                 yield reply.usage
                 yield rest
 
+    def _told(self, messages: Sequence[Message], prefill: str, limit: int, reply: Reply) -> Iterator[str]:
+        """What follows a beginning that the model was only told of: it may write it again, or not."""
+        with closing(self._streamed(self._body(_telling(messages, prefill), limit, None), reply)) as pieces:
+            written = ""
+            while len(written) < len(prefill) and (piece := next(pieces, None)) is not None:
+                written += piece
+            yield written.lstrip().removeprefix(prefill)
+            yield from pieces
+
     def _body(self, messages: Sequence[Message], limit: int, form: Form | None) -> dict[str, Any]:
         """The request: temperature 0, and the schema of what is left to write."""
         body: dict[str, Any] = {"model": self.id, "messages": list(messages), self._limit: limit + self._thinking}
@@ -168,11 +177,10 @@ class OpenAIGenerator:
             body["temperature"] = 0
         if form is None:
             return body
-        told = f"Begin your answer with {form.opening}" + (_NULLS if form.has_nulls else "")
-        last = {**messages[-1], "content": f"{messages[-1]['content']}\n\n{told}"}
+        told = _telling(messages, form.opening, _NULLS if form.has_nulls else "")
         asked = {"name": "draft", "strict": True, "schema": form.sent}
         return body | {
-            "messages": [*messages[:-1], last],
+            "messages": told,
             self._limit: body[self._limit] + _AROUND,
             "response_format": {"type": "json_schema", "json_schema": asked},
         }
@@ -232,6 +240,14 @@ class OpenAIGenerator:
         if not probabilities and self.probabilities is not False:
             logger.warning("%s gives no probabilities: its choices count as certain", self._endpoint.url)
         self.probabilities = probabilities
+
+
+def _telling(messages: Sequence[Message], opening: str, further: str = "") -> list[Message]:
+    """The conversation with how the answer is to begin."""
+    if not opening:
+        return list(messages)
+    told = f"{messages[-1]['content']}\n\nBegin your answer with {opening}{further}"
+    return [*messages[:-1], {**messages[-1], "content": told}]
 
 
 def _normalised(raw: Sequence[float]) -> list[float]:

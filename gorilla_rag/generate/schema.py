@@ -86,11 +86,14 @@ def choice_schema(labels: Sequence[str]) -> dict[str, Any]:
     return _of({"choice": {"type": "string", "enum": list(labels)}})
 
 
-def filling_schema(choice: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema of a draft up to its arguments; what these refer to stands where the references look for it."""
+def filling_schema(choice: str, arguments: Mapping[str, Any], *, key: str = "arguments") -> dict[str, Any]:
+    """The schema of a draft up to its arguments, or to the list of several `calls`' arguments.
+
+    What these refer to stands where the references look for it.
+    """
     shared = {key: arguments[key] for key in ("$defs", "definitions") if key in arguments}
     own = {key: value for key, value in arguments.items() if key not in shared}
-    return _of({"choice": {"const": choice}, "arguments": own}) | shared
+    return _of({"choice": {"const": choice}, key: own}) | shared
 
 
 def recall_schema(catalogue: Sequence[str] | None, *, call_only: bool) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from itertools import islice
 from typing import Any
 
 from gorilla_rag.errors import UsageError
-from gorilla_rag.generate import numbers
+from gorilla_rag.generate import lists, numbers
 from gorilla_rag.text import STOP_WORDS, bm25_words
 from gorilla_rag.validate import fitting, schema_errors
 
@@ -30,6 +30,7 @@ _VAGUE = frozenset("from max min maximum minimum number count".split())
 _DEEPEST = 12
 _MOST_ITEMS = 8
 _LONGEST_LIST = 100
+_MOST_LISTS = 24
 _WORD = re.compile(r"\S+")
 _EDGES = ".,;:!?()[]{}\"'`<>«»“”‘’"
 _QUOTED = re.compile(r"(?<!\w)(?:'(.{1,400}?)'|\"(.{1,400}?)\"|“(.{1,400}?)”|`(.{1,400}?)`)(?!\w)")
@@ -92,6 +93,30 @@ def completed(values: Any, parameters: Mapping[str, Any]) -> tuple[Any, tuple[st
     return kept(values, {**parameters, "type": "object"}, ""), tuple(missing)
 
 
+def calls_asked(parameters: Mapping[str, Any], question: str) -> tuple[int, int]:
+    """How many calls a question asks for at least and at most, by the values that it lists.
+
+    `circles with radius 5, 10 and 15` are three, because a call takes one radius; `a base of 6 and another with a base
+    of 8` may be two; a distance between two cities is one, because a call takes both.
+    """
+    defs = parameters.get("$defs", {})
+    schemas = {name: _resolved(one, defs) for name, one in parameters.get("properties", {}).items()}
+    single = {name: one for name, one in schemas.items() if one.get("type") in ("integer", "number", "string")}
+    needed = {name: one for name, one in single.items() if name in parameters.get("required", ())} or single
+    numeric = [name for name, one in needed.items() if one["type"] != "string"]
+    texts = [name for name in needed if name not in numeric]
+    _, joined = _lists(question)
+    listed = [max(some, key=len) for some in joined]
+    numbered = [len(some[0]) for some in joined if _are_numbers(some[0])]
+    found = list(numbers.read(question))
+    most = [sum(_stands_beside(name, number) for number in found) for name in numeric]
+    most += [count // len(numeric) for count in numbered if numeric]
+    most += [len(some) // len(texts) for some in listed if texts]
+    takes_lists = any(one.get("type") == "array" for one in schemas.values())
+    least = max([1, *numbered]) if len(numeric) == 1 and not takes_lists else 1
+    return least, max([1, *most])
+
+
 def told(given: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
     """What is given beside a question, as arguments; `body.name` is the `name` in `body`.
 
@@ -144,6 +169,8 @@ class _Question:
         self._words = self._all_words - STOP_WORDS
         self._texts = _texts(self.text, self.longest)
         self._left = _MOST_PARTS
+        self._bracketed, self._joined = _lists(self.text)
+        self._numbered = [{_as_number(one) for one in some[0]} for some in self._joined if _are_numbers(some[0])]
 
     def narrowed(self, schema: Any, path: str, *, needed: bool, depth: int) -> dict[str, Any] | None:
         """A schema with only what the question gives; `None` for nothing."""
@@ -173,6 +200,8 @@ class _Question:
 
     def _object(self, schema: Mapping[str, Any], path: str, *, needed: bool, depth: int) -> dict[str, Any] | None:
         kept: dict[str, Any] = {}
+        if path and (whole := [one for one in self._bracketed if self._is_object(one, schema)]):
+            return {"enum": whole}
         properties = schema.get("properties", {})
         required = [name for name in schema.get("required", []) if name in properties]
         for name, one in properties.items():
@@ -188,14 +217,30 @@ class _Question:
         required = [name for name in required if name in kept]
         return {"type": "object", "properties": kept, "required": required, "additionalProperties": False}
 
+    def _is_object(self, value: Any, schema: Mapping[str, Any]) -> bool:
+        return isinstance(value, dict) and not schema_errors(value, _alone(schema, {"$defs": self.defs}))
+
     def _list(self, schema: Mapping[str, Any], path: str, *, needed: bool, depth: int) -> dict[str, Any] | None:
-        given = schema.get("minItems", 1) <= _LONGEST_LIST and (needed or self._speaks_of(path, schema))
+        given = needed or self._speaks_of(path, schema)
+        if given and (whole := self._whole_lists(schema)):
+            return {"enum": whole}
+        fewest = max(1, schema.get("minItems", 1))
+        given = given and fewest <= _LONGEST_LIST
         items = self.narrowed(schema.get("items", {}), path, needed=given, depth=depth + 1) if given else None
         if not items:
             return None
-        fewest = max(1, schema.get("minItems", 1))
         most = max(fewest, min(schema.get("maxItems", _MOST_ITEMS), _MOST_ITEMS))
         return {"type": "array", "items": items, "minItems": fewest, "maxItems": most}
+
+    def _whole_lists(self, schema: Mapping[str, Any]) -> list[Any]:
+        """Lists that stand in the question as they are: in brackets, else joined by commas and `and`."""
+        whole, items = _alone(schema, {"$defs": self.defs}), _resolved(schema.get("items", {}), self.defs)
+        numeric = items.get("type") in ("integer", "number")
+        joined = [[_as_number(one) if numeric else one for one in reading] for some in self._joined for reading in some]
+        for found in (self._bracketed, joined):
+            if kept := [one for one in found if isinstance(one, list) and one and not schema_errors(one, whole)]:
+                return list({json.dumps(one): one for one in kept}.values())[:_MOST_LISTS]
+        return []
 
     def _options(self, schema: Mapping[str, Any], path: str, *, needed: bool) -> dict[str, Any] | None:
         """The options that the question names; all where one is needed and it names none."""
@@ -213,6 +258,8 @@ class _Question:
         percent = "percent" in described or "%" in described
         name, whole = path.rpartition(".")[2], _alone(schema, {"$defs": self.defs})
         own = [number for number in self._numbers if _stands_beside(name, number)]
+        listed = {value for some in self._numbered if any(one.value in some for one in own) for value in some}
+        own = [number for number in self._numbers if number in own or number.value in listed]
         free = [number for number in self._numbers if not any(_stands_beside(one, number) for one in self.claimed)]
         for some in (own, free, self._numbers):
             found = [number.written(percent=percent) for number in some]
@@ -244,6 +291,16 @@ class _Question:
     def _speaks_of(self, path: str, schema: Mapping[str, Any]) -> bool:
         """Whether the question has a word of an argument's name, or of its title."""
         return not self._words.isdisjoint(bm25_words(f"{path.rpartition('.')[2]} {schema.get('title', '')}"))
+
+
+def _as_number(text: str) -> int | float | None:
+    """The only number of a text."""
+    found = list(numbers.read(text))
+    return found[0].value if len(found) == 1 else None
+
+
+def _are_numbers(texts: list[str]) -> bool:
+    return all(_as_number(one) is not None for one in texts)
 
 
 def _names(value: Any, defs: Mapping[str, Any]) -> Iterator[str]:
@@ -293,6 +350,12 @@ def _branch(schema: Mapping[str, Any], value: Mapping[str, Any], defs: Mapping[s
 def _read(question: str) -> tuple[frozenset[str], tuple[numbers.Number, ...]]:
     """A question's words and numbers."""
     return frozenset(bm25_words(question)), tuple(numbers.read(question))
+
+
+@lru_cache(maxsize=64)
+def _lists(question: str) -> tuple[tuple[Any, ...], tuple[list[list[str]], ...]]:
+    """What stands in brackets in a question, and the readings of its joined lists; not to be changed."""
+    return tuple(lists.bracketed(question)), tuple(lists.joined(question))
 
 
 @lru_cache(maxsize=64)

@@ -18,7 +18,7 @@ from gorilla_rag.answer import Candidate, Draft
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.call import Argument, argument
 from gorilla_rag.errors import GenerationFailed, UsageError
-from gorilla_rag.generate import evidence, prompt, schema
+from gorilla_rag.generate import evidence, prompt, reading, schema
 from gorilla_rag.generate import values as evidence_values
 from gorilla_rag.generate.base import Generator, Message, Usage
 from gorilla_rag.generate.partial import StringReader
@@ -39,12 +39,14 @@ class Filled:
         removed: schema keywords that could not be enforced while writing.
         faults: what the full schema, those keywords with it, finds wrong.
         missing: required arguments of a tool or an operation that the question doesn't give.
+        written: the arguments as JSON text.
     """
 
     values: Mapping[str, Argument]
     removed: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    written: str = "{}"
 
 
 class Writer:
@@ -60,77 +62,131 @@ class Writer:
 
     def __init__(self, generator: Callable[[], Generator], question: str) -> None:
         self._generator, self._question = generator, question
-        self._arguments = "{}"
         self.tokens: dict[str, int] = {"prompt": 0, "cached": 0, "completion": 0}
 
-    def labels(self, candidates: Sequence[Candidate]) -> list[float]:
+    def labels(self, candidates: Sequence[Candidate], asked: str) -> list[float]:
         """Log-probabilities of the labels of those candidates that the prompt has room for, in order."""
         model = self._generator()
-        messages, shown = prompt.choosing(self._question, candidates, model.context, model.count_tokens)
+        messages, shown = prompt.choosing(asked, candidates, model.context, model.count_tokens)
         found, usage = model.label_log_probabilities(
             messages, prompt.CHOICE_PREFILL, schema.LABELS[:shown], reuse=self._begun()
         )
         self._count(usage)
         return found
 
-    def arguments(self, doc: ApiDoc, choice: str, given: Mapping[str, Any] | None = None) -> Filled:
-        """The values that the question gives the call's parameters, and those that are given beside it.
+    def calls(
+        self,
+        doc: ApiDoc,
+        choice: str,
+        asked: str,
+        given: Mapping[str, Any] | None = None,
+        *,
+        most: int = 1,
+        parts: int = 1,
+    ) -> list[Filled]:
+        """The arguments of one call of a document or, of a tool or an operation, of as many as are asked for.
+
+        Args:
+            doc: the document.
+            choice: its label.
+            asked: what of the question is about it.
+            given: arguments beside the question; of several calls, those that lack them get them.
+            most: how many calls there may be.
+            parts: how many parts of the question are about the document.
 
         Raises:
             GenerationFailed: what was written breaks what the grammar enforces.
-            UsageError: the document's parameters are no JSON Schema, or an argument is given that they don't have.
+            UsageError: the document's parameters are no JSON Schema, or an argument is given that the document doesn't
+                have, or one that isn't JSON.
         """
         if doc.parameters and (fault := schema_fault(doc.parameters)):
             raise UsageError(f"the parameters of {doc.id!r} are no JSON Schema: {fault}", hint="mend the document")
         if doc.kind != "python":
-            return self._typed(doc, choice, given or {})
-        offered = evidence.narrowed(doc, self._question)
+            least, listed = evidence_values.calls_asked(schema.arguments_schema(doc), asked) if most > 1 else (1, 1)
+            number = min(least, most), min(most, max(parts, listed))
+            return self._typed(doc, choice, asked, given or {}, number)
+        offered = evidence.narrowed(doc, asked)
         if offered is None:
-            return Filled({})
-        values, removed = self._filled(doc, choice, offered)
+            return [Filled({})]
+        (values,), removed = self._filled(doc, choice, asked, offered, (1, 1))
         faults = tuple(schema_errors(values, schema.arguments_schema(doc)))
-        return Filled({name: argument(value) for name, value in values.items()}, removed, faults)
+        return [Filled(_arguments(values), removed, faults, (), json.dumps(values))]
 
-    def _typed(self, doc: ApiDoc, choice: str, given: Mapping[str, Any]) -> Filled:
+    def _typed(
+        self, doc: ApiDoc, choice: str, asked: str, given: Mapping[str, Any], number: tuple[int, int]
+    ) -> list[Filled]:
         """The arguments of a tool or an operation: each of its type, and copied from the question or given."""
+        most = number[1]
         full = schema.arguments_schema(doc)
         told = evidence_values.told(given, full)
-        whole = {name for name, value in told.items() if not isinstance(value, Mapping)}
+        whole = {name for name, value in told.items() if most == 1 and not isinstance(value, Mapping)}
         rest = {name: one for name, one in full.get("properties", {}).items() if name not in whole}
         needed = [name for name in full.get("required", []) if name in rest]
-        offer = _compilable_offer({**full, "properties": rest, "required": needed}, self._question)
-        written, removed = self._filled(doc, choice, offer) if offer else ({}, ())
-        values, missing = evidence_values.completed(evidence_values.merged(written, told), full)
-        values = {name: values[name] for name in full.get("properties", {}) if name in values}
-        self._arguments = json.dumps(values)
-        faults = tuple(one for one in schema_errors(values, full, formats=True) if not _is_of(one, missing))
-        return Filled({name: argument(value) for name, value in values.items()}, removed, faults, missing)
+        offer = _compilable_offer({**full, "properties": rest, "required": needed}, asked, self._question)
+        each, removed = self._filled(doc, choice, asked, offer, number) if offer else ([{}], ())
+        made = []
+        for written in _distinct(each):
+            both = (written, told) if most == 1 else (told, _there(written))
+            made.append(_judged(full, evidence_values.merged(*both), removed))
+        return made
 
-    def _filled(self, doc: ApiDoc, choice: str, offered: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    def _filled(
+        self, doc: ApiDoc, choice: str, asked: str, offered: Mapping[str, Any], number: tuple[int, int]
+    ) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
         """What the model writes of the arguments that it is offered, and what of their schema wasn't enforced."""
         model = self._generator()
-        grammar, removed = schema.arguments_grammar(offered)
-        kept = schema.compilable(offered).schema
-        messages, begun = prompt.filling(self._question, doc, choice, model.context, model.count_tokens)
-        form = schema.filling_schema(choice, kept)
+        least, most = number
+        several = {"type": "array", "items": offered, "minItems": least, "maxItems": most}
+        wanted = offered if most == 1 else several
+        grammar, removed = schema.arguments_grammar(wanted)
+        kept = schema.compilable(wanted).schema
+        key = "arguments" if most == 1 else "calls"
+        messages, begun = prompt.filling(asked, doc, choice, model.context, model.count_tokens, key=key)
+        form = schema.filling_schema(choice, kept, key=key)
         written = "".join(self._written(messages, begun, grammar, form, _ARGUMENT_TOKENS))
-        values = _draft(begun + written + "}")["arguments"]
-        if broken := schema_errors(values, kept):
+        values = [_draft(begun + written + "}")[key]] if most == 1 else list(_whole_items(written))
+        if broken := schema_errors(values[0] if most == 1 else values, kept):
             raise GenerationFailed(f"the arguments break their grammar: {broken[0]}", hint=_HINT)
-        self._arguments = json.dumps(values)
         return values, removed
 
-    def explanation(self, doc: ApiDoc, choice: str) -> Iterator[str]:
-        """What the call does for this question, in pieces as it is written; begins with the API's name.
+    def unmasked(self, candidates: Sequence[Candidate], *, most: int) -> tuple[list[tuple[str, Any]], str]:
+        """Calls of tools or operations, names with arguments, as the model writes them with nothing masked.
+
+        Returns:
+            The calls, and why none could be read; one of the two is empty.
+        """
+        model = self._generator()
+        messages, written = prompt.calling(
+            self._question, candidates, model.context, model.count_tokens, several=most > 1
+        )
+        with closing(self._written(messages, written, None, None, _ARGUMENT_TOKENS)) as pieces:
+            for piece in pieces:
+                written += piece
+                if piece.rstrip().endswith(("}", "]", "`")) and reading.first_value(written) is not None:
+                    break
+        try:
+            return reading.calls(written)[:most], ""
+        except ValueError as error:
+            return [], f"the model wrote no call: {error}"
+
+    def judged(self, doc: ApiDoc | None, values: Mapping[str, Any]) -> Filled:
+        """Arguments that nothing held to a schema, with what the document's finds wrong."""
+        if doc is None:
+            return Filled(_arguments(values), written=json.dumps(values))
+        full = schema.arguments_schema(doc)
+        missing = tuple(name for name in full.get("required", ()) if name not in values)
+        faults = tuple(one for one in schema_errors(values, full, formats=True) if not _is_of(one, missing))
+        return Filled(_arguments(values), (), faults, missing, json.dumps(values))
+
+    def explanation(self, doc: ApiDoc, choice: str, filled: Filled) -> Iterator[str]:
+        """What a call does for this question, in pieces as it is written; begins with the API's name.
 
         Raises:
             GenerationFailed: the finished draft doesn't fit its full schema.
         """
         model = self._generator()
-        messages, begun = prompt.writing(
-            self._question, doc, choice, self._arguments, model.context, model.count_tokens
-        )
-        subject, arguments = prompt.subject(doc), json.loads(self._arguments)
+        messages, begun = prompt.writing(self._question, doc, choice, filled.written, model.context, model.count_tokens)
+        subject, arguments = prompt.subject(doc), json.loads(filled.written)
         yield subject
         grammar, limit = schema.explanation_grammar(doc)
         form = schema.draft_schema(choice, arguments, pattern=schema.explanation_pattern(doc, subject))
@@ -181,7 +237,7 @@ class Writer:
         return Draft(call, {}, str(found.get("explanation", ""))), ""
 
     def _written(
-        self, messages: Sequence[Message], begun: str, grammar: str | None, form: Mapping[str, Any], limit: int
+        self, messages: Sequence[Message], begun: str, grammar: str | None, form: Mapping[str, Any] | None, limit: int
     ) -> Pieces[str, None, None]:
         """The model's text in pieces; what it took is counted also when the reader leaves early."""
         usage = Usage(0, 0, 0, "")
@@ -207,13 +263,66 @@ class Writer:
         self.tokens["completion"] += usage.completion
 
 
-def _compilable_offer(parameters: Mapping[str, Any], question: str) -> dict[str, Any] | None:
-    """What the question gives; with shorter texts, and then nothing, where the grammar of it all would be too large."""
+def _compilable_offer(parameters: Mapping[str, Any], asked: str, question: str) -> dict[str, Any] | None:
+    """What a part of the question gives and, of what is required and isn't there, the whole of it.
+
+    With shorter texts, and then nothing, where the grammar of it all would be too large.
+    """
     for longest in (evidence_values.LONGEST_TEXT, 4, 1):
-        offer = evidence_values.offered(parameters, question, longest=longest)
+        offer = evidence_values.offered(parameters, asked, longest=longest)
+        if asked != question:
+            offer = _with_required(offer, evidence_values.offered(parameters, question, longest=longest))
         if offer is None or not any(one.startswith("/: everything") for one in schema.compilable(offer).removed):
             return offer
     return None
+
+
+def _with_required(offer: dict[str, Any] | None, further: dict[str, Any] | None) -> dict[str, Any] | None:
+    """An offer with those required arguments of another that it lacks."""
+    if offer is None or further is None:
+        return offer or further
+    lacking = [name for name in further["required"] if name not in offer["properties"]]
+    properties = offer["properties"] | {name: further["properties"][name] for name in lacking}
+    return {**offer, "properties": properties, "required": [*offer["required"], *lacking]}
+
+
+def _judged(full: Mapping[str, Any], given: Mapping[str, Any], removed: tuple[str, ...]) -> Filled:
+    """Arguments as they are sent, with what is missing and what the whole schema finds wrong."""
+    values, missing = evidence_values.completed(given, full)
+    values = {name: values[name] for name in full.get("properties", {}) if name in values}
+    faults = tuple(one for one in schema_errors(values, full, formats=True) if not _is_of(one, missing))
+    return Filled(_arguments(values), removed, faults, missing, json.dumps(values))
+
+
+def _arguments(values: Mapping[str, Any]) -> dict[str, Argument]:
+    return {name: argument(value) for name, value in values.items()}
+
+
+def _distinct(calls: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The calls, without those that give no argument a value that no call before them has."""
+    seen: set[str] = set()
+    for number, call in enumerate(calls):
+        values = {json.dumps(value) for value in call.values() if value is not None}
+        if not number or not values <= seen:
+            yield call
+        seen |= values
+
+
+def _there(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments without those that the question doesn't give."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _whole_items(written: str) -> Iterator[dict[str, Any]]:
+    """The objects of a JSON list, without the last where the list was cut off in it."""
+    decoder, place = json.JSONDecoder(), written.index("[") + 1
+    while place < len(written) and written[place] != "]":
+        try:
+            value, end = decoder.raw_decode(written, place)
+        except ValueError:
+            return
+        yield value
+        place = end + 2 if written[end : end + 2] == ", " else end + 1 if written[end : end + 1] == "," else end
 
 
 def _is_of(fault: str, missing: Sequence[str]) -> bool:

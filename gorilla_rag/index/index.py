@@ -158,7 +158,7 @@ class Index:
             question: in plain words.
             mode: which retriever, or both fused.
             k: how many calls; more than there are gives all that were found.
-            filters: by `provider`, `domain`, `kind`, `package`, `version`; a value or several.
+            filters: by `provider`, `domain`, `kind`, `package`, `version`, `id`; a value or several.
             weights: of `bm25` and `dense` in the fusion, times their shares; 1 by default.
 
         Raises:

@@ -24,7 +24,8 @@ from gorilla_rag.errors import UsageError
 from gorilla_rag.index.bm25 import document_words
 from gorilla_rag.text import bm25_text, encoder_text
 
-FILTERS = ("provider", "domain", "kind", "package", "version")
+KINDS_OF_VALUE = ("provider", "domain", "kind", "package", "version")
+FILTERS = (*KINDS_OF_VALUE, "id")
 _SCHEMA = """
 CREATE TABLE docs (
     id TEXT PRIMARY KEY, call_key TEXT NOT NULL, function TEXT NOT NULL,
@@ -122,8 +123,9 @@ class DocumentStore:
         clauses, values = [], []
         for name, wanted in filters.items():
             options = [wanted] if isinstance(wanted, str) else list(wanted)
-            clauses.append(f"folded({name}) IN ({','.join('?' * len(options))})")
-            values += [option.casefold() for option in options]
+            column, fold = (name, str) if name == "id" else (f"folded({name})", str.casefold)
+            clauses.append(f"{column} IN (SELECT value FROM json_each(?))")
+            values.append(json.dumps([fold(option) for option in options]))
         for package, version in (versions or {}).items():
             clauses.append("NOT (package = ? AND version NOT IN (?, ''))")
             values += [package, version]
@@ -149,7 +151,7 @@ class DocumentStore:
         return [sorted(row[0].split("\n")) for row in groups]
 
     def metadata(self, name: str) -> dict[str, int]:
-        """How many documents have each value of a filter (one of `FILTERS`)."""
+        """How many documents have each value of a filter (one of `KINDS_OF_VALUE`)."""
         query = f"SELECT {name}, count(*) FROM docs GROUP BY {name} ORDER BY count(*) DESC, {name}"
         return dict(self._database.execute(query).fetchall())
 

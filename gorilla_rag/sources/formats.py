@@ -52,20 +52,41 @@ def read(
     Raises:
         SourceError: a path that isn't there, a folder without documentation, or (without `skip_bad`) a bad entry.
     """
+    found = (item for path in _files(paths) for item in stream(path, trusted=trusted, external=external))
+    return collected(found, skip_bad=skip_bad)
+
+
+def collected(found: Iterable[Found], *, skip_bad: bool) -> SourceRead:
+    """What was found, with unique ids.
+
+    Raises:
+        SourceError: (without `skip_bad`) the first of what couldn't be made a document.
+    """
     docs: list[ApiDoc] = []
     problems: list[SourceError] = []
     notes: dict[str, None] = {}
-    for path in _files(paths):
-        for item in stream(path, trusted=trusted, external=external):
-            if isinstance(item, ApiDoc):
-                docs.append(item)
-            elif isinstance(item, str):
-                notes.setdefault(item)
-            elif skip_bad:
-                problems.append(item)
-            else:
-                raise item
+    for item in found:
+        if isinstance(item, ApiDoc):
+            docs.append(item)
+        elif isinstance(item, str):
+            notes.setdefault(item)
+        elif skip_bad:
+            problems.append(item)
+        else:
+            raise item
     return SourceRead(tuple(_with_unique_ids(docs)), tuple(problems), tuple(notes))
+
+
+def merged(reads: Iterable[SourceRead]) -> SourceRead:
+    """What was read in several places, with ids that are unique over all of them."""
+
+    def found() -> Iterator[Found]:
+        for one in reads:
+            yield from one.docs
+            yield from one.problems
+            yield from one.notes
+
+    return collected(found(), skip_bad=True)
 
 
 def stream(path: Path, *, trusted: bool = False, external: bool = False) -> Iterator[Found]:
@@ -104,25 +125,25 @@ def _documents(path: Path, number: int, record: Any, *, trusted: bool) -> Iterat
             if isinstance(found, UsageError):
                 yield _problem(path, number, found.message)
             else:
-                yield from _stored(path, number, lambda found=found: found)  # type: ignore[misc]
+                yield from stored(path, number, lambda found=found: found)  # type: ignore[misc]
     elif tools.is_tool(record):
-        yield from _stored(path, number, lambda: tools.document(record, source=path.stem, trusted=trusted))
+        yield from stored(path, number, lambda: tools.document(record, source=path.stem, trusted=trusted))
     else:
-        yield from _stored(path, number, lambda: (apibench.document(record, source=path.stem, trusted=trusted), ()))
+        yield from stored(path, number, lambda: (apibench.document(record, source=path.stem, trusted=trusted), ()))
 
 
-def _stored(path: Path, number: int, make: Callable[[], tuple[ApiDoc, Iterable[str]]]) -> Iterator[Found]:
+def stored(place: Path | str, number: int, make: Callable[[], tuple[ApiDoc, Iterable[str]]]) -> Iterator[Found]:
     """A document that can be stored and its notes, or why there is none."""
     try:
         made, notes = make()
         _ = made.content_hash  # what has no hash can't be stored
     except (GorillaError, LookupError) as error:
-        yield _problem(path, number, error.message if isinstance(error, GorillaError) else str(error))
+        yield _problem(place, number, error.message if isinstance(error, GorillaError) else str(error))
     except (UnicodeEncodeError, RecursionError, TypeError, ValueError) as error:
-        yield _problem(path, number, f"can't be stored: {error}")
+        yield _problem(place, number, f"can't be stored: {error}")
     else:
         yield made
-        yield from (f"{path}: {note}" for note in notes)
+        yield from (f"{place}: {note}" for note in notes)
 
 
 def _of_lines(path: Path) -> bool:
@@ -150,8 +171,8 @@ def _explained(path: Path, error: SourceError) -> SourceError:
     return SourceError(fault, file=str(path), line=0, hint="restore the indentation") if fault else error
 
 
-def _problem(path: Path, number: int, reason: str) -> SourceError:
-    return SourceError(reason, file=str(path), line=number, hint=_HINT)
+def _problem(place: Path | str, number: int, reason: str) -> SourceError:
+    return SourceError(reason, file=str(place), line=number, hint=_HINT)
 
 
 def _files(paths: Iterable[str | Path]) -> Iterator[Path]:

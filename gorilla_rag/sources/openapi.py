@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from gorilla_rag.apidoc import ApiDoc, document_id
 from gorilla_rag.errors import GorillaError, SourceError
 from gorilla_rag.sources.json_schema import SchemaReader
 from gorilla_rag.sources.references import Definition, message
-from gorilla_rag.text import plain
+from gorilla_rag.text import bm25_words, plain
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 BODY = "body"
@@ -33,6 +34,10 @@ _COLLECTIONS: Mapping[str, Mapping[str, Any]] = {
 _OF_THE_REQUEST = ("accept", "content-type", "authorization")
 """Headers that OpenAPI (3.1.0, 4.8.12.1) says are no parameters."""
 _MARGIN = re.compile(r"^([A-Za-z][\w-]*):\s*$", re.MULTILINE)
+_ANY_TITLE = frozenset(
+    "api apis rest restful web http service services server openapi swagger definition specification spec "
+    "documentation docs public open my test v1 v2 v3 0 1 2 3".split()
+)
 
 
 def is_definition(value: Any) -> bool:
@@ -150,7 +155,7 @@ class _Operation:
         arguments, consumes = self._arguments()
         summary, description = _text(operation.get("summary")), _text(operation.get("description"))
         tags = operation.get("tags") if isinstance(operation.get("tags"), list) else []
-        title = _text((info or {}).get("title"))
+        title = self._title(_text((info or {}).get("title")))
         responses, shared = self._responses()
         details = {
             "servers": self._servers(),
@@ -165,8 +170,8 @@ class _Operation:
             "api_name": name,
             "domain": ": ".join(filter(None, (title, ", ".join(map(str, tags or []))))),
             "framework": title,
-            "functionality": summary,
-            "description": description,
+            "functionality": summary if description and summary.strip(" .") != description.strip(" .") else "",
+            "description": description or summary,
             "api_arguments": _described(arguments),
             "parameters": arguments,
             "kind": "http",
@@ -176,6 +181,13 @@ class _Operation:
             "trusted": trusted,
         }
         return ApiDoc(id=document_id(values), **values)
+
+    def _title(self, given: str) -> str:
+        """The API's name; where its title would do for any API, with whose it is: its host, else its file's name."""
+        if not set(bm25_words(given)) <= _ANY_TITLE:
+            return given
+        host = urlsplit(next(iter(self._servers()), "")).hostname or self.definition.path.stem.replace("_", " ")
+        return " ".join(filter(None, (re.sub(r"^(?:api|www)\.|\.(?:com|org|net|io)$", "", host), given)))
 
     def _parameters(self) -> Iterator[Mapping[str, Any]]:
         """The operation's parameters; one of the path counts unless the operation has it too."""
@@ -376,8 +388,9 @@ def _described(arguments: Mapping[str, Any]) -> dict[str, str] | None:
     defs = arguments.get("$defs", {})
     found: dict[str, str] = {}
     for name, schema in arguments.get("properties", {}).items():
-        found[name] = _text(schema.get("description"))
         inner = _inlined(schema, defs).get("properties", {}) if schema.get("x-in") == BODY else {}
+        if (said := _text(schema.get("description"))) or not inner:
+            found[name] = said
         found |= {key: _text(_inlined(one, defs).get("description")) for key, one in inner.items() if key not in found}
     return found or None
 

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from gorilla_rag.train.verbs import NOUNS_TOO, VERBS, WITH_PREPOSITION
+from gorilla_rag.verbs import NOUNS_TOO, VERBS, WITH_PREPOSITION
 
 Form = Literal["action", "thing"]
 

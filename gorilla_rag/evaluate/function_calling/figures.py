@@ -1,0 +1,148 @@
+"""Outcomes in, figures out: call accuracy by syntax tree, retrieval, validity, the structured metrics, cost."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from statistics import median
+from typing import Any
+
+from gorilla_rag.call import Call, argument
+from gorilla_rag.evaluate.benchmark import Question
+from gorilla_rag.evaluate.catalogue import Catalogue
+from gorilla_rag.evaluate.function_calling.benchmark import FunctionBenchmark, FunctionQuestion
+from gorilla_rag.evaluate.function_calling.checker import Made, judge
+from gorilla_rag.evaluate.metrics import METRICS
+from gorilla_rag.evaluate.outcome import Case, Outcome
+from gorilla_rag.evaluate.statistics import Grouped
+from gorilla_rag.generate.schema import arguments_schema
+from gorilla_rag.validate import schema_errors
+
+_DEPTHS = (1, 5)
+_STRUCTURED = tuple(metric for metric in METRICS if metric.group == "structured")
+
+
+def figures(benchmark: FunctionBenchmark, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
+    """One setting's figures over the benchmark's questions, each with its interval."""
+    asked = benchmark.questions
+    grouped = Grouped([question.id for question in asked])
+    made = {question.id: calls(outcomes[question.id]) for question in asked}
+    judged = [judge(_read(made[one.id]), one.gold, _described(benchmark, one)) for one in asked]
+    values: dict[str, list[float | None]] = {
+        "accuracy": [float(one.right) for one in judged],
+        "functions": [_functions(question, made[question.id]) for question in asked],
+        "valid": [_valid(benchmark, outcomes[question.id], made[question.id]) for question in asked],
+        "refused": [float(_refused(outcomes[question.id])) for question in asked],
+        "unread": [float(not made[question.id] and not _refused(outcomes[question.id])) for question in asked],
+    }
+    for depth in _DEPTHS:
+        values[f"recall@{depth}"] = [_recall(question, outcomes[question.id], depth) for question in asked]
+    values |= {
+        metric.name: [_structured(benchmark, one, outcomes[one.id], made[one.id], metric.score) for one in asked]
+        for metric in _STRUCTURED
+    }
+    estimates = {name: grouped.micro(found) for name, found in values.items()}
+    return {
+        "questions": len(asked),
+        "figures": {name: asdict(one) for name, one in estimates.items() if one},
+        "faults": dict(Counter(one.fault.value for one in judged if one.fault).most_common()),
+        "cost": _cost([outcomes[question.id] for question in asked]),
+    }
+
+
+def calls(outcome: Outcome) -> list[dict[str, Any]]:
+    """An outcome's calls, `{"query", "tool_name", "arguments"}`."""
+    found: list[dict[str, Any]] = json.loads(outcome.structured or "[]")
+    return found
+
+
+def _read(made: Sequence[Mapping[str, Any]]) -> list[Made]:
+    return [Made(one["tool_name"], one["arguments"]) for one in made]
+
+
+def _described(benchmark: FunctionBenchmark, question: FunctionQuestion) -> list[Mapping[str, Any]]:
+    return [benchmark.described[one] for one in question.relevant]
+
+
+def _functions(question: FunctionQuestion, made: Sequence[Mapping[str, Any]]) -> float:
+    """Whether the right functions are called, each as often as is wanted, whatever their arguments."""
+    wanted = Counter(name for call in question.gold for name in call)
+    return float(Counter(one["tool_name"] for one in made) == wanted)
+
+
+def _valid(benchmark: FunctionBenchmark, outcome: Outcome, made: Sequence[Mapping[str, Any]]) -> float | None:
+    """Whether every call is of a function that there is and fits its schema; what is missing apart."""
+    if not made:
+        return None
+    docs = {benchmark.by_id[one].api_call: benchmark.by_id[one] for one in reversed(outcome.candidates)}
+    if outcome.chosen:
+        docs |= {benchmark.by_id[outcome.chosen].api_call: benchmark.by_id[outcome.chosen]}
+    return float(
+        all(
+            one["tool_name"] in docs
+            and not schema_errors(
+                one["arguments"], {**arguments_schema(docs[one["tool_name"]]), "required": []}, formats=True
+            )
+            for one in made
+        )
+    )
+
+
+def _refused(outcome: Outcome) -> bool:
+    return outcome.api_call is None and not outcome.error and "wrote no call" not in outcome.reason
+
+
+def _recall(question: FunctionQuestion, outcome: Outcome, depth: int) -> float | None:
+    """Share of the right functions among the first candidates; `None` where none is right."""
+    if not question.relevant:
+        return None
+    return len(set(question.relevant) & set(outcome.candidates[:depth])) / len(set(question.relevant))
+
+
+def _structured(
+    benchmark: FunctionBenchmark,
+    question: FunctionQuestion,
+    outcome: Outcome,
+    made: Sequence[Mapping[str, Any]],
+    score: Any,
+) -> float | None:
+    """One of the six metrics of structured calls, where one call is wanted."""
+    if len(question.gold) != 1:
+        return None
+    first = dict(made[0]) if made else {}
+    doc = benchmark.by_id[question.relevant[0]]
+    ((name, accepted),) = question.gold[0].items()
+    expected = Call(function=name, kwargs=tuple(_nearest(accepted, first.get("arguments", {}))))
+    case = Case(
+        Question(question.id, question.text, doc, frozenset({doc.call_key}), expected),
+        Outcome(question.id, outcome.api_call, structured=json.dumps(first, ensure_ascii=False) if first else ""),
+        Catalogue(()),
+    )
+    found: float | None = score(case)
+    return found
+
+
+def _nearest(accepted: Mapping[str, Sequence[Any]], given: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The accepted call that is nearest to what is given: what may be left out is, unless it is given rightly."""
+    made = []
+    for name, values in accepted.items():
+        same = [one for one in values if name in given and json.dumps(one) == json.dumps(given[name])]
+        if same or "" not in values:
+            made.append((name, argument((same or list(values))[0])))
+    return made
+
+
+def _cost(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Seconds and tokens of a question; how fast tokens came, and what a call that could be read took."""
+    seconds = [sum(one.timings.values()) for one in outcomes]
+    writing = [one.timings.get("arguments", 0.0) for one in outcomes]
+    tokens = [one.tokens.get("completion", 0) for one in outcomes]
+    read = [one for one in outcomes if one.api_call is not None]
+    return {
+        "seconds_p50": median(seconds) if seconds else None,
+        "tokens_p50": median(tokens) if tokens else None,
+        "tokens_per_second": sum(tokens) / sum(writing) if sum(writing) else None,
+        "seconds_per_readable_call": sum(seconds) / len(read) if read else None,
+    }
