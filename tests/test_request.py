@@ -75,7 +75,11 @@ def plain(one: Received) -> Received:
         return one
     whole = BytesParser(policy=HTTP).parsebytes(f"Content-Type: {kind}\r\n\r\n".encode() + one["body"])
     parts = [
-        (part.get_param("name", header="content-disposition"), bytes(part.get_payload(decode=True) or b"").decode())
+        (
+            part.get_param("name", header="content-disposition"),
+            bytes(part.get_payload(decode=True) or b"").decode(),
+            str(part["content-type"]).replace('"', "") if part["content-type"] else None,
+        )
         for part in whole.iter_parts()
     ]
     return one | {"headers": {**one["headers"], "content-type": "multipart/form-data"}, "body": parts}
@@ -129,7 +133,41 @@ def test_a_form_is_sent_as_a_form(echo: tuple[str, list[Received]]) -> None:
     for one in sent(call_of("POST", echo[0], {"body": body}, "application/x-www-form-urlencoded", body=place), echo):
         assert parse_qsl(one["body"].decode()) == fields
     for one in sent(call_of("POST", echo[0], {"body": body}, "multipart/form-data", body=place), echo):
-        assert one["body"] == fields
+        assert one["body"] == [(*field, "application/json" if field[0] == "deep" else None) for field in fields]
+
+
+ENCODED = {
+    "list": ["a", "b c"],
+    "many": [1, 2],
+    "at": {"R": 1, "G": [2, 3]},
+    "free": "a/b?c=d&e",
+    "json": {"k": 'ü;\n"\\@'},
+}
+FIELDS = (
+    Place("list", "field", "pipeDelimited", explode=False),
+    Place("many", "field", "form", explode=True),
+    Place("at", "field", "deepObject", explode=True),
+    Place("free", "field", "form", reserved=True),
+    Place("json", "field", content="application/json; charset=utf-8"),
+)
+
+
+def test_fields_of_a_form_are_written_as_their_encoding_says(echo: tuple[str, list[Received]]) -> None:
+    place = Place("body", "body", fields=FIELDS)
+    kinds = [f"application/x-www-form-urlencoded{rest}" for rest in ("", "; charset=utf-8")]
+    for kind in kinds:
+        for one in sent(call_of("POST", echo[0], {"body": ENCODED}, kind, body=place), echo):
+            assert one["headers"]["content-type"] == kind
+            assert one["body"].decode().split("&") == [
+                "list=a%7Cb%20c", "many=1", "many=2", "at%5BR%5D=1", "at%5BG%5D%5B0%5D=2", "at%5BG%5D%5B1%5D=3",
+                "free=a/b?c=d%26e", "json=%7B%22k%22%3A%20%22%C3%BC%3B%5Cn%5C%22%5C%5C%40%22%7D",
+            ]  # fmt: skip
+    for one in sent(call_of("POST", echo[0], {"body": ENCODED}, "multipart/form-data", body=place), echo):
+        assert one["body"] == [
+            ("list", "a|b c", None), ("many", "1", None), ("many", "2", None), ("at[R]", "1", None),
+            ("at[G][0]", "2", None), ("at[G][1]", "3", None), ("free", "a/b?c=d&e", None),
+            ("json", json.dumps(ENCODED["json"], ensure_ascii=False), "application/json; charset=utf-8"),
+        ]  # fmt: skip
 
 
 def test_fields_of_a_json_body_are_put_together(echo: tuple[str, list[Received]]) -> None:
@@ -154,7 +192,9 @@ LIST, OBJECT = ["blue", "black"], {"R": 100, "G": 200}
         ("query", "form", False, "color=blue", "color=blue,black", "color=R,100,G,200"),
         ("query", "spaceDelimited", False, "color=blue", "color=blue black", "color=R 100 G 200"),
         ("query", "pipeDelimited", False, "color=blue", "color=blue|black", "color=R|100|G|200"),
-        ("query", "deepObject", True, "color=blue", None, "color[R]=100&color[G]=200"),
+        ("query", "tabDelimited", False, "color=blue", "color=blue\tblack", "color=R\t100\tG\t200"),
+        ("path", "pipeDelimited", False, "blue", "blue|black", "R|100|G|200"),
+        ("query", "deepObject", True, "color=blue", "color[0]=blue&color[1]=black", "color[R]=100&color[G]=200"),
     ],
 )  # fmt: skip
 def test_values_are_written_in_openapis_styles(
@@ -174,10 +214,58 @@ def test_values_are_written_in_openapis_styles(
 
 def test_what_stands_between_parts_is_not_escaped_and_the_parts_are() -> None:
     route = Route(
-        "GET", "http://h/a#more", (("c", Place("c", "query", "form", False)), ("j", Place("j", "query", as_json=True)))
+        "GET",
+        "http://h/a#more",
+        (("c", Place("c", "query", "form", False)), ("j", Place("j", "query", content="application/json"))),
     )
     assert route.request({"c": ["a,b", "c"]}).url == "http://h/a?c=a%2Cb,c"
     assert unquote(route.request({"j": {"a": [1]}}).url) == 'http://h/a?j={"a": [1]}'
+
+
+STYLES = ["", "form", "spaceDelimited", "pipeDelimited", "tabDelimited", "deepObject"]
+AWKWARD = {"a b": "[{|}]", "ü&=": "a+b%20/?#'\"", "deep": {"of": ["x,y", {"z": "~^`\\<>"}]}}
+
+
+@pytest.mark.parametrize("explode", [True, False, None])
+@pytest.mark.parametrize("style", STYLES)
+def test_a_query_is_sent_as_it_is_written(style: str, explode: bool | None, echo: tuple[str, list[Received]]) -> None:
+    for reserved, value in ((False, AWKWARD), (True, AWKWARD), (False, ["a b", *AWKWARD.values()]), (True, "[a]|b")):
+        place = Place("c [d]", "query", style, explode, reserved=reserved)
+        call = call_of("GET", echo[0] + "/a", {"c": value}, c=place)
+        written = call.request().url.removeprefix(echo[0])
+        assert [one["path"] for one in sent(call, echo)] == [written] * (2 if shutil.which("curl") else 1)
+        assert not set(written) & set('[]{}|"<>\\^` ')
+
+
+PLAIN = st.text("ab /ü&=", min_size=1, max_size=4)
+DEEP = st.recursive(
+    PLAIN,
+    lambda inner: st.lists(inner, min_size=1, max_size=3) | st.dictionaries(PLAIN, inner, min_size=1),
+    max_leaves=5,
+)
+
+
+@given(value=st.dictionaries(PLAIN, DEEP, min_size=1, max_size=3))
+def test_a_deep_object_can_be_put_together_again(value: dict[str, Any]) -> None:
+    """By its brackets alone, a number counting in a list, as most parsers do."""
+    query = urlsplit(
+        Route("GET", "http://h/", (("c", Place("c", "query", "deepObject")),)).request({"c": value}).url
+    ).query
+    found: dict[str, Any] = {}
+    for name, text in parse_qsl(query, keep_blank_values=True, strict_parsing=True):
+        *steps, last = ["c", *name.removeprefix("c[").removesuffix("]").split("][")]
+        place = found
+        for step in steps:
+            place = place.setdefault(step, {})
+        place[last] = text
+    assert found["c"] == numbered(value)
+
+
+def numbered(value: Any) -> Any:
+    """Lists as objects whose names are numbers."""
+    if isinstance(value, list):
+        value = {str(number): part for number, part in enumerate(value)}
+    return {name: numbered(part) for name, part in value.items()} if isinstance(value, dict) else value
 
 
 def test_a_header_can_not_begin_another_one(echo: tuple[str, list[Received]]) -> None:

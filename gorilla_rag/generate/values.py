@@ -332,7 +332,7 @@ def _or_null(found: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]
 
 def _admits_null(schema: Mapping[str, Any], parameters: Mapping[str, Any]) -> bool:
     """Whether `null` is a value; of what may be anything it only says that nothing is given."""
-    says = set(schema) - {"description", "title", "default", "examples", "x-in", "x-name"}
+    says = {key for key in schema if not key.startswith("x-")} - {"description", "title", "default", "examples"}
     return bool(says) and not schema_errors(None, _alone(schema, parameters))
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.errors import GorillaError, SourceError, UsageError
-from gorilla_rag.sources import apibench, openapi, rapidapi, structured, tools
+from gorilla_rag.sources import apibench, lost_indentation, openapi, rapidapi, structured, tools
 
 SUFFIXES = (".jsonl", ".json", ".yaml", ".yml")
 Found: TypeAlias = ApiDoc | SourceError | str
@@ -94,7 +94,10 @@ def stream(path: Path, *, trusted: bool = False, external: bool = False) -> Iter
     try:
         whole = None if _of_lines(path) else structured.load(path)
     except SourceError as error:
-        yield _explained(path, error)
+        yield _lost(path) or error
+        return
+    if isinstance(whole, Mapping) and lost_indentation.looks_lost(whole) and (lost := _lost(path)):
+        yield lost
         return
     if isinstance(whole, Mapping) and (openapi.is_definition(whole) or "components" in whole or "paths" in whole):
         yield from openapi.operations(path, whole, trusted=trusted, external=external)
@@ -162,13 +165,14 @@ def _of_lines(path: Path) -> bool:
         return False
 
 
-def _explained(path: Path, error: SourceError) -> SourceError:
-    """A file that can't be read; one that was a definition until its indentation was lost says so."""
+def _lost(path: Path) -> SourceError | None:
+    """What is wrong with a file that was a definition until its indentation was lost."""
     try:
-        fault = openapi.without_indentation(path.read_text(encoding="utf-8-sig"))
+        small = path.stat().st_size <= structured.LARGEST
+        fault = lost_indentation.fault(path.read_text(encoding="utf-8-sig")) if small else None
     except (OSError, UnicodeDecodeError):
-        return error
-    return SourceError(fault, file=str(path), line=0, hint="restore the indentation") if fault else error
+        return None
+    return SourceError(fault, file=str(path), line=0, hint=lost_indentation.HINT) if fault else None
 
 
 def _problem(place: Path | str, number: int, reason: str) -> SourceError:

@@ -32,6 +32,7 @@ _SAME_TYPE = {
 _TYPE_OF = {name: type_ for type_, names in _SAME_TYPE.items() for name in names.split()}
 _LEFT_OUT = ("xml", "externalDocs", "discriminator", "collectionFormat", "allowEmptyValue", "nullable", "optional")
 _ANNOTATIONS = ("title", "description", "default", "examples", "deprecated", "$comment", "readOnly", "writeOnly")
+_WORDS = ("title", "description", "summary", "examples", "example", "deprecated", "$comment")
 _MAPS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 _ONE = ("items", "additionalProperties", "not", "contains", "propertyNames", "if", "then", "else", "unevaluatedItems",
@@ -47,7 +48,8 @@ class SchemaReader:
     Args:
         lookup: what a reference stands for.
         purpose: of a request, properties that are only ever answered are left out; of a response, those only sent.
-        siblings: whether keywords beside a reference count; before OpenAPI 3.1 they don't.
+        siblings: whether keywords beside a reference count. Before OpenAPI 3.1 they don't; what they say of the
+            reference in words is kept all the same, as it changes no value.
 
     Attributes:
         notes: what was left out or read as something else, each once.
@@ -93,11 +95,7 @@ class SchemaReader:
         if not isinstance(schema, Mapping):
             return self._note(f"a schema that is {type(schema).__name__}", {})
         if isinstance(reference := schema.get("$ref"), str):
-            others = {key: value for key, value in schema.items() if key != "$ref"}
-            if not self.siblings:
-                others = {key: value for key, value in others.items() if key in _ANNOTATIONS}
-            read = self._schema(others)
-            return read | {"$ref": self._reference(reference)}
+            return self._referring(reference, {key: value for key, value in schema.items() if key != "$ref"})
         made: dict[str, Any] = {}
         for key, value in schema.items():
             if key in _MAPS and not isinstance(value, Mapping):
@@ -111,6 +109,23 @@ class SchemaReader:
         if isinstance(made.get("allOf"), list):
             made = self._merged(made)
         return _nullable(made) if schema.get("nullable") is True or schema.get("x-nullable") is True else made
+
+    def _referring(self, reference: str, beside: Mapping[str, Any]) -> Any:
+        """A reference and the keywords beside it; where they narrow it, both are put together if that can be."""
+        counting = [str(key) for key in beside if key not in _WORDS and not str(key).startswith("x-")]
+        if not self.siblings:
+            if counting:
+                self._note(f"{', '.join(counting)} beside a reference, which counts from OpenAPI 3.1 on", None)
+            return self._schema(_only(beside, _WORDS)) | {"$ref": self._reference(reference)}
+        nullable = beside.get("nullable") is True or beside.get("x-nullable") is True
+        made = self._schema({key: value for key, value in beside.items() if key not in ("nullable", "x-nullable")})
+        together = None
+        if set(made) - set(_ANNOTATIONS) and isinstance(whole := self._whole(reference), dict):
+            together = _both(made, whole)
+        if together is None:
+            together = made | {"$ref": self._reference(reference)}
+        together = self._unhidden(together, [{"$ref": reference}])
+        return _nullable(together) if nullable else together
 
     def _keyword(self, key: str, value: Any) -> tuple[str, Any]:
         """One keyword by its name today, with the schemas in it read; `allOf` is left to `_merged`."""
@@ -127,9 +142,11 @@ class SchemaReader:
     def _wanted(self, schema: Any) -> bool:
         """Whether a property is of this direction; what it refers to may say so too."""
         other = "readOnly" if self.purpose == "request" else "writeOnly"
-        if not isinstance(schema, Mapping) or schema.get(other) is True:
-            return not isinstance(schema, Mapping)
+        if not isinstance(schema, Mapping):
+            return True
         reference = schema.get("$ref")
+        if schema.get(other) is True and (self.siblings or not isinstance(reference, str)):
+            return False
         target = self.lookup(reference) if isinstance(reference, str) else None
         return not (isinstance(target, Mapping) and target.get(other) is True)
 
@@ -170,17 +187,21 @@ class SchemaReader:
         whole = {key: value for key, value in made.items() if key != "allOf"}
         apart: list[Any] = []
         for part in made["allOf"]:
-            reference = part.get("$ref") if isinstance(part, Mapping) and set(part) == {"$ref"} else None
+            reference = part.get("$ref") if isinstance(part, Mapping) and set(part) <= {"$ref", *_WORDS} else None
             read = self._whole(reference) if isinstance(reference, str) else self._schema(part)
             together = _both(whole, read) if isinstance(read, dict) else None
             if together is None:
                 apart.append({"$ref": self._reference(reference)} if isinstance(reference, str) else read)
             else:
                 whole = together
-        hidden = self._hidden(made["allOf"], set()) - set(whole.get("properties", {}))
-        if hidden & set(whole.get("required", ())):
-            whole["required"] = [name for name in whole["required"] if name not in hidden]
-        return whole | ({"allOf": apart} if apart else {})
+        return self._unhidden(whole, made["allOf"]) | ({"allOf": apart} if apart else {})
+
+    def _unhidden(self, whole: dict[str, Any], parts: Any) -> dict[str, Any]:
+        """A schema that doesn't require what its parts have for the other direction alone."""
+        if "required" not in whole:
+            return whole
+        hidden = self._hidden(parts, set()) - set(whole.get("properties", {}))
+        return whole | {"required": [name for name in whole["required"] if name not in hidden]}
 
     def _whole(self, reference: str) -> Any:
         """What a part of `allOf` stands for, read once; `None` while it is being read, which only a cycle sees."""
@@ -259,6 +280,10 @@ def _required(made: dict[str, Any], schema: Mapping[str, Any]) -> None:
     dropped = set(map(str, whole)) - set(properties) if isinstance(whole, Mapping) else set()
     if kept := [name for name in dict.fromkeys(names) if name not in dropped]:
         made["required"] = kept
+
+
+def _only(schema: Mapping[str, Any], keywords: tuple[str, ...]) -> dict[str, Any]:
+    return {key: value for key, value in schema.items() if key in keywords}
 
 
 def _exclusive(made: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from gorilla_rag.apidoc import ApiDoc, document_id
 from gorilla_rag.errors import GorillaError, SourceError
+from gorilla_rag.sources import media, styles
 from gorilla_rag.sources.json_schema import SchemaReader
 from gorilla_rag.sources.references import Definition, message
 from gorilla_rag.text import bm25_words, plain
@@ -22,18 +23,9 @@ from gorilla_rag.text import bm25_words, plain
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 BODY = "body"
 _HINT = "mend the definition, or leave such operations out with --skip-bad"
-_CONTENT = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
 _OF_PARAMETER = ("in", "name", "required", "schema", "content", "style", "explode", "allowReserved", "examples")
-_COLLECTIONS: Mapping[str, Mapping[str, Any]] = {
-    "csv": {"x-explode": False},
-    "multi": {"x-explode": True},
-    "ssv": {"x-style": "spaceDelimited", "x-explode": False},
-    "pipes": {"x-style": "pipeDelimited", "x-explode": False},
-}
-"""How Swagger 2.0 writes lists, in OpenAPI 3's words."""
 _OF_THE_REQUEST = ("accept", "content-type", "authorization")
 """Headers that OpenAPI (3.1.0, 4.8.12.1) says are no parameters."""
-_MARGIN = re.compile(r"^([A-Za-z][\w-]*):\s*$", re.MULTILINE)
 _ANY_TITLE = frozenset(
     "api apis rest restful web http service services server openapi swagger definition specification spec "
     "documentation docs public open my test v1 v2 v3 0 1 2 3".split()
@@ -60,9 +52,9 @@ def operations(
         yield SourceError(fault, file=str(path), line=0, hint="give a whole OpenAPI 3 or Swagger 2 definition")
         return
     definition = Definition(path, value, external)
-    siblings = str(value.get("openapi", "")).startswith("3.1")
-    reader = SchemaReader(definition.lookup, siblings=siblings)
-    answers = SchemaReader(definition.lookup, "response", siblings=siblings)
+    since_3_1 = definition.since_3_1
+    reader = SchemaReader(definition.lookup, siblings=since_3_1)
+    answers = SchemaReader(definition.lookup, "response", siblings=since_3_1)
     names: set[str] = set()
     for found in _found(definition):
         if isinstance(found, SourceError):
@@ -90,30 +82,24 @@ def _fault(value: Any) -> str | None:
     if not isinstance(value, Mapping):
         return f"holds {type(value).__name__} where a definition is an object"
     version = str(value.get("openapi") or value.get("swagger") or "")
+    if not version and "paths" not in value:
+        return f"has {_named(value)} alone: no `openapi`, no `info` and no `paths`, so no operation"
     if not version.startswith(("2.", "3.")):
         return f"is a definition of version {version or 'unknown'}; 2.0, 3.0 and 3.1 are read"
     if not isinstance(value.get("paths"), Mapping):
-        rest = ", ".join(sorted(map(str, value)))
-        return f"has no `paths`, so no operation; it has {rest}"
+        return f"has no `paths`, so no operation; it has {_named(value)}"
     return None
 
 
-def without_indentation(text: str) -> str | None:
-    """What is wrong with a text that was an OpenAPI definition until its indentation was lost; `None` for others."""
-    keys = _MARGIN.findall(text)
-    if "schemas" not in keys and "paths" not in keys:
-        return None
-    of_definitions = {"openapi", "swagger", "info", "paths", "components", "schemas", "servers", "definitions"}
-    found = [key for key in dict.fromkeys(keys) if key in of_definitions]
-    schemas = [key for key in dict.fromkeys(keys) if key[:1].isupper()]
-    missing = [key for key in ("openapi", "info", "paths") if not re.search(rf"^{key}:", text, re.MULTILINE)]
-    if not schemas or "properties" not in keys:
-        return None
-    shown = ", ".join(schemas[:5]) + (f" and {len(schemas) - 5} more" if len(schemas) > 5 else "")
-    return (
-        f"looks like an OpenAPI definition that lost its indentation: {', '.join(found)} and the schemas {shown} all "
-        f"stand at the margin" + (f"; it has no {', '.join(missing)}" if missing else "")
-    )
+def _named(value: Mapping[str, Any]) -> str:
+    """What a file holds, its components by their kind and number."""
+    components = value.get("components")
+    parts = components.items() if isinstance(components, Mapping) else ()
+    counted = ", ".join(f"{name}: {len(one)}" for name, one in parts if isinstance(one, Mapping))
+    names = [
+        f"components ({counted})" if key == "components" and counted else str(key) for key in sorted(map(str, value))
+    ]
+    return ", ".join(names)
 
 
 def _found(
@@ -203,15 +189,11 @@ class _Operation:
     def _arguments(self) -> tuple[dict[str, Any], str]:
         """The schema of the arguments, and the content type that a body is sent as."""
         arguments = _Arguments()
-        form: dict[str, Any] = {"type": "object", "properties": {}, "required": []}
-        body, required, consumes = None, False, ""
+        of_body: list[Mapping[str, Any]] = []
         for parameter in self._parameters():
             place = str(parameter.get("in"))
-            if place == "formData":
-                form["properties"][parameter["name"]] = self._bare(parameter)
-                form["required"] += [parameter["name"]] if parameter.get("required") is True else []
-            elif place == "body":
-                body, required = parameter.get("schema", {}), parameter.get("required") is True
+            if place in ("formData", "body"):
+                of_body.append(parameter)
             elif place == "header" and parameter["name"].lower() in _OF_THE_REQUEST:
                 continue
             elif place in ("path", "query", "header", "cookie"):
@@ -219,41 +201,64 @@ class _Operation:
             else:
                 raise LookupError(f"the parameter {parameter['name']} is in {place!r}")
         arguments.template(self.route)
-        if form["properties"]:
-            with_file = any(one.get("type") == "file" for one in form["properties"].values())
-            body, required, consumes = form, bool(form["required"]), _CONTENT[2] if with_file else self._form()
-        elif body is not None:
-            consumes = _preferred(dict.fromkeys(self._consumes())) or _CONTENT[0]
-        elif isinstance(request := self.definition.resolved(self.operation.get("requestBody")), Mapping):
-            content = request.get("content") if isinstance(request.get("content"), Mapping) else {}
-            named = _preferred(content or {})
-            media = (content or {}).get(named)
-            consumes = _CONTENT[0] if "*" in named else named
-            body = media.get("schema", {}) if isinstance(media, Mapping) else {}
-            required = request.get("required") is True
+        body, needed, consumes = self._old_body(of_body) if of_body else self._body()
         if body is not None:
-            arguments.add(BODY, "body", self.reader.read(body), needed=required)
+            arguments.add(BODY, "body", body, needed=needed)
         return arguments.schema(), consumes
+
+    def _old_body(self, parameters: list[Mapping[str, Any]]) -> tuple[dict[str, Any], bool, str]:
+        """The body that Swagger 2.0's parameters describe, whether it is needed, and its content type."""
+        fields = [one for one in parameters if one.get("in") == "formData"]
+        if not fields:
+            (*_, whole) = parameters
+            consumes = media.preferred(dict.fromkeys(self._consumes())) or media.JSON
+            return self.reader.read(whole.get("schema", {})), whole.get("required") is True, consumes
+        needed = [one["name"] for one in fields if one.get("required") is True]
+        form = {"type": "object", "properties": {one["name"]: self._bare(one) for one in fields}, "required": needed}
+        with_file = any(one.get("type") == "file" for one in fields)
+        consumes = styles.FORMS[1] if with_file else self._form()
+        written = {one["name"]: how for one in fields if (how := styles.of_field(one, self._note))}
+        return self.reader.read(form) | ({"x-encoding": written} if written else {}), bool(needed), consumes
+
+    def _body(self) -> tuple[dict[str, Any] | None, bool, str]:
+        """The body of OpenAPI 3, whether it is needed, and its content type."""
+        request = self.definition.resolved(self.operation.get("requestBody"))
+        if not isinstance(request, Mapping):
+            return None, False, ""
+        content = request.get("content") if isinstance(request.get("content"), Mapping) else {}
+        named = media.preferred(content or {})
+        found = (content or {}).get(named)
+        found = found if isinstance(found, Mapping) else {}
+        consumes = media.JSON if "*" in named else named
+        written = styles.of_form(found, consumes, self._note, styled_parts=self.definition.since_3_1)
+        body = self.reader.read(found.get("schema", {})) | ({"x-encoding": written} if written else {})
+        return body, request.get("required") is True, consumes
+
+    def _note(self, note: str) -> None:
+        self.definition.notes[note] += 1
 
     def _schema(self, parameter: Mapping[str, Any]) -> dict[str, Any]:
         """A parameter's schema, with its description and how it is written."""
         content = parameter.get("content")
-        media = next(iter(content.values()), None) if isinstance(content, Mapping) and content else None
+        of_content = next(iter(content.values()), None) if isinstance(content, Mapping) and content else None
         if isinstance(parameter.get("schema"), Mapping | bool):
             made = self.reader.read(parameter["schema"])
-        elif isinstance(media, Mapping):
-            made = self.reader.read(media.get("schema", {})) | {"x-content": next(iter(content or {}))}
+        elif isinstance(of_content, Mapping):
+            made = self.reader.read(of_content.get("schema", {})) | {"x-content": next(iter(content or {}))}
         elif "type" in parameter or "items" in parameter:
             made = self.reader.read(self._bare(parameter))
             if "array" in (made.get("type"), *(made["type"] if isinstance(made.get("type"), list) else ())):
-                made |= _COLLECTIONS.get(str(parameter.get("collectionFormat")), _COLLECTIONS["csv"])
+                made |= styles.of_list(parameter, self._note)
         else:
-            self.definition.notes["a parameter without a schema, read as a text"] += 1
+            self._note("a parameter without a schema, read as a text")
             made = {"type": "string"}
         if description := _text(parameter.get("description")):
             made["description"] = description
-        written = {f"x-{key}": parameter[key] for key in ("style", "explode") if key in parameter}
-        return made | written | ({"deprecated": True} if parameter.get("deprecated") is True else {})
+        return (
+            made
+            | styles.of_parameter(parameter)
+            | ({"deprecated": True} if parameter.get("deprecated") is True else {})
+        )
 
     def _bare(self, parameter: Mapping[str, Any]) -> dict[str, Any]:
         """A parameter of Swagger 2.0, whose schema's keywords stand in itself."""
@@ -264,7 +269,7 @@ class _Operation:
         return [str(one) for one in given] if isinstance(given, list) else []
 
     def _form(self) -> str:
-        return next((one for one in self._consumes() if one in _CONTENT[1:]), _CONTENT[1])
+        return next((one for one in self._consumes() if one in styles.FORMS), styles.FORMS[0])
 
     def _responses(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """By status: what is answered, its schema and an example; and what the schemas refer to."""
@@ -275,10 +280,10 @@ class _Operation:
             try:
                 response = self.definition.resolved(one)
             except LookupError as error:
-                self.definition.notes[f"a response: {message(error)}"] += 1
+                self._note(f"a response: {message(error)}")
                 continue
             if isinstance(response, Mapping) and not str(status).startswith("x-"):
-                found[str(status)] = one = _response(response, self.answers)
+                found[str(status)] = one = media.response(response, self.answers)
                 shared |= one.get("schema", {}).pop("$defs", {})
         return found, shared
 
@@ -294,7 +299,7 @@ class _Operation:
     def _server(self) -> str:
         servers = self._servers()
         if not servers:
-            self.definition.notes["an operation without a server; its call has the path alone"] += 1
+            self._note("an operation without a server; its call has the path alone")
         return servers[0].rstrip("/") if servers else ""
 
 
@@ -335,37 +340,6 @@ def _needed(parameter: Mapping[str, Any], place: str) -> bool:
     return place == "path" or parameter.get("required") is True
 
 
-def _preferred(content: Mapping[str, Any]) -> str:
-    """JSON before forms before anything else."""
-    names = [str(name) for name in content]
-    json_like = [name for name in names if re.search(r"[/+]json\b", name)]
-    return next((one for one in (*_CONTENT[:1], *json_like, *_CONTENT[1:], *names) if one in names), "")
-
-
-def _response(response: Mapping[str, Any], reader: SchemaReader) -> dict[str, Any]:
-    """A response's description, schema and example."""
-    content = response.get("content")
-    if isinstance(content, Mapping) and content:
-        media = content[_preferred(content)]
-        media = media if isinstance(media, Mapping) else {}
-    else:
-        media = {"schema": response.get("schema"), "example": response.get("examples")}
-    made = {
-        "description": _text(response.get("description")),
-        "schema": reader.read(media["schema"]) if isinstance(media.get("schema"), Mapping | bool) else None,
-        "example": _example(media),
-    }
-    return {key: value for key, value in made.items() if value not in (None, "")}
-
-
-def _example(media: Mapping[str, Any]) -> Any:
-    if media.get("example") is not None:
-        return media["example"]
-    examples = media.get("examples")
-    first = next(iter(examples.values()), None) if isinstance(examples, Mapping) else None
-    return first.get("value") if isinstance(first, Mapping) else None
-
-
 def _server(given: Mapping[str, Any]) -> str:
     """A server's address with the defaults of its variables."""
     address = str(given.get("url") or "")
@@ -396,8 +370,12 @@ def _described(arguments: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 def _inlined(schema: Any, defs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A schema, what it refers to in its place; of one that may also be `null`, what else it may be."""
     if not isinstance(schema, Mapping):
         return {}
+    others = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
+    if len(others) == 1 < len(schema.get("anyOf", ())):
+        return {**_inlined(others[0], defs), **schema}
     reference = schema.get("$ref")
     found = defs.get(reference.rpartition("/")[2]) if isinstance(reference, str) else None
     return {**found, **schema} if isinstance(found, Mapping) else schema

@@ -6,6 +6,7 @@ the disk alone, beside the file that refers to them; nothing is ever fetched.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -45,6 +46,11 @@ class Definition:
         registry: SchemaRegistry = Registry(retrieve=self._retrieve)  # type: ignore[call-arg]
         resource: Resource[Any] = Resource.opaque(self.root)
         self._resolver = registry.with_resource(here, resource).resolver(base_uri=here)
+
+    @property
+    def since_3_1(self) -> bool:
+        """Whether it is of OpenAPI 3.1 or later, whose schemas are JSON Schema."""
+        return re.match(r"3\.[1-9]", str(self.root.get("openapi", ""))) is not None
 
     def lookup(self, reference: str) -> Any:
         """What a reference stands for, through references that stand for others.
