@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gorilla_rag.errors import UsageError
-from gorilla_rag.evaluate.function_calls import Fault, Judgement, Made, judge, read
+from gorilla_rag.evaluate.function_calling.checker import Fault, Judgement, Made, judge, read
 from tests.benchmarks.function_calls import answers, questions
 from tests.benchmarks.function_calls.probes import PROBES, Probe
 

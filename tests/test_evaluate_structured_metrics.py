@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gorilla_rag.evaluate import structured_metrics as metrics
+from gorilla_rag.evaluate.metrics import of_text as metrics
 
 QUERY = "Moor the first 100 ships"
 WANTED: dict[str, Any] = {"query": QUERY, "tool_name": "moor", "arguments": {"limit": 100, "order": "asc"}}

@@ -1,8 +1,8 @@
 """Arguments partial match (model card, metric 4): key-wise F1 over `arguments`, a key counting with its value alone."""
 
+from gorilla_rag.evaluate.metrics.of_text import arguments_partial_match
 from gorilla_rag.evaluate.metrics.structured import wanted
 from gorilla_rag.evaluate.outcome import Case
-from gorilla_rag.evaluate.structured_metrics import arguments_partial_match
 
 
 def score(case: Case) -> float | None:

@@ -1,8 +1,8 @@
 """Exact match (model card, metric 1): equal JSON after normalising white space and sorting keys."""
 
+from gorilla_rag.evaluate.metrics.of_text import exact_match
 from gorilla_rag.evaluate.metrics.structured import wanted
 from gorilla_rag.evaluate.outcome import Case
-from gorilla_rag.evaluate.structured_metrics import exact_match
 
 
 def score(case: Case) -> float | None:

@@ -3,9 +3,9 @@
 Required are those that the document's schema says, else all that the expected call gives; their values don't matter.
 """
 
+from gorilla_rag.evaluate.metrics.of_text import functional_correctness
 from gorilla_rag.evaluate.metrics.structured import wanted
 from gorilla_rag.evaluate.outcome import Case
-from gorilla_rag.evaluate.structured_metrics import functional_correctness
 
 
 def score(case: Case) -> float | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from gorilla_rag.evaluate import structured_metrics
+from gorilla_rag.evaluate.metrics import of_text
 from gorilla_rag.evaluate.outcome import Case, structured
 
 
 def written(case: Case) -> dict[str, Any] | None:
     """The object that was written, or `None` where it isn't a JSON object."""
-    return structured_metrics.read(case.outcome.structured)
+    return of_text.read(case.outcome.structured)
 
 
 def wanted(case: Case) -> dict[str, Any] | None:

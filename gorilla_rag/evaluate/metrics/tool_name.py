@@ -1,8 +1,8 @@
 """Tool-name accuracy (model card, metric 2): `tool_name` is exactly the expected one."""
 
+from gorilla_rag.evaluate.metrics.of_text import tool_name_accuracy
 from gorilla_rag.evaluate.metrics.structured import wanted
 from gorilla_rag.evaluate.outcome import Case
-from gorilla_rag.evaluate.structured_metrics import tool_name_accuracy
 
 
 def score(case: Case) -> float | None:

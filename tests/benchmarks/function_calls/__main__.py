@@ -20,7 +20,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gorilla_rag.evaluate.function_calls import judge, read
+from gorilla_rag.evaluate.function_calling.checker import judge, read
 from tests.benchmarks.function_calls import answers, questions
 from tests.benchmarks.function_calls.compare import UNEXPLAINED, Compared, compare, leaderboard, reasons
 from tests.benchmarks.function_calls.probes import PROBES

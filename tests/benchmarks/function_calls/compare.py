@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gorilla_rag.evaluate.function_calls import Judgement, judge, read
+from gorilla_rag.evaluate.function_calling.checker import Judgement, judge, read
 from tests.benchmarks.function_calls import probes
 from tests.benchmarks.function_calls.answers import Given
 from tests.benchmarks.function_calls.questions import Question
