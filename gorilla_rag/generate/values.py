@@ -63,6 +63,20 @@ def offered(parameters: Mapping[str, Any], question: str, *, longest: int = LONG
     return made if made and made["properties"] else None
 
 
+def without_repeats(value: Any, offer: Mapping[str, Any]) -> Any:
+    """What was written of an offer; a list made of the question's values has none of them twice.
+
+    A list that repeats a value stands in the question as a whole, and is offered so.
+    """
+    if isinstance(value, Mapping):
+        inner = offer.get("properties", {})
+        return {name: without_repeats(one, inner.get(name, {})) for name, one in value.items()}
+    if not isinstance(value, list) or offer.get("type") != "array":
+        return value
+    items = {json.dumps(one): without_repeats(one, offer["items"]) for one in value}
+    return list(items.values()) if len(items) >= offer["minItems"] else value
+
+
 def completed(values: Any, parameters: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:
     """Arguments as they are sent, and the paths (`body.name`) of those that are required and aren't there.
 

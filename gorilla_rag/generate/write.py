@@ -122,7 +122,7 @@ class Writer:
         offer = _compilable_offer({**full, "properties": rest, "required": needed}, asked, self._question)
         each, removed = self._filled(doc, choice, asked, offer, number) if offer else ([{}], ())
         made = []
-        for written in _distinct(each):
+        for written in _distinct([evidence_values.without_repeats(one, offer or {}) for one in each]):
             both = (written, told) if most == 1 else (told, _there(written))
             made.append(_judged(full, evidence_values.merged(*both), removed))
         return made
