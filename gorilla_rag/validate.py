@@ -40,6 +40,17 @@ def fitting(values: Iterable[Any], schema: Mapping[str, Any]) -> list[Any]:
         return []
 
 
+def schema_fault(schema: Mapping[str, Any]) -> str:
+    """Why a value is no JSON Schema (draft 2020-12), as `path: message`; empty where it is one."""
+    from jsonschema import Draft202012Validator
+
+    try:
+        error = next(Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema), None)
+    except RecursionError:
+        return "it is nested too deeply"
+    return f"{'/'.join(map(str, error.absolute_path)) or 'it'}: {error.message}" if error else ""
+
+
 def parameter_schema(parameters: Mapping[str, Any], name: str) -> dict[str, Any]:
     """The schema of an object with one of the parameters, and what that may refer to."""
     shared = {key: parameters[key] for key in ("$defs", "definitions") if key in parameters}

@@ -239,6 +239,20 @@ def test_tokens_that_the_grammar_forces_are_not_asked_of_the_model(tokenizer: An
     assert passes == []
 
 
+def test_a_compiled_grammar_is_kept_and_begins_anew_each_time(tokenizer: Any) -> None:
+    vocabulary = Vocabulary(tokenizer, size=len(tokenizer), stops=())
+    grammar = '%llguidance {}\nstart: "yes" | "no"'
+    first = vocabulary.matcher(grammar)
+    allowed = first.compute_bitmask()
+    with pytest.raises(GenerationFailed):
+        vocabulary.matcher("%llguidance {}\nstart: (")
+    bits = np.unpackbits(np.frombuffer(allowed, dtype=np.uint8), bitorder="little")
+    assert first.consume_token(int(np.flatnonzero(bits)[0]))
+    assert first.compute_bitmask() != allowed
+    assert vocabulary.matcher(grammar).compute_bitmask() == allowed
+    assert (vocabulary._compiled.cache_info().hits, vocabulary._compiled.cache_info().misses) == (1, 2)
+
+
 def test_a_batch_gives_what_one_request_after_the_other_gives(tiny: TransformersGenerator) -> None:
     requests = [
         Request(HELLO, '{"choice": "', labels="ABCDE"),

@@ -16,16 +16,19 @@ from hypothesis import strategies as st
 from llguidance import LLMatcher, LLTokenizer
 
 from gorilla_rag import Gorilla
+from gorilla_rag.answer import Answer
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.encoders.embedded import EmbeddedEncoder
-from gorilla_rag.errors import UsageError
+from gorilla_rag.errors import GenerationFailed, GorillaError, UsageError
 from gorilla_rag.generate import schema, values
 from gorilla_rag.generate.llama_cpp import LlamaCppGenerator
+from gorilla_rag.generate.write import Writer
 from gorilla_rag.sources import formats
 from gorilla_rag.validate import schema_errors
 
 QUESTION = "Book 2 of 'Ærø' for a@example.com on 3 May 2026 at 10:30, 20 % off, https://example.com/x?y=z, three times"
 LONGEST = 20_000
+CACHES = (schema._compilable, schema._compiles_alone, schema._grammar_error)
 
 
 @cache
@@ -119,14 +122,21 @@ def tool(name: str, description: str, required: tuple[str, ...] = (), **properti
     return ApiDoc(name, name, api_name=name, description=description, kind="tool", parameters=parameters)
 
 
+TOOLS = [
+    tool(
+        "book_table",
+        "Books a table at a restaurant.",
+        ("seats",),
+        seats={"type": "integer", "minimum": 1},
+        smoking={"type": "boolean"},
+    ),
+    tool("set_volume", "Sets how loud music is played.", ("percent",), percent={"type": "integer", "maximum": 100}),
+]
+
+
 @pytest.fixture(scope="module")
-def tools() -> Gorilla:
-    seats = {"type": "integer", "minimum": 1}
-    docs = [
-        tool("book_table", "Books a table at a restaurant.", ("seats",), seats=seats, smoking={"type": "boolean"}),
-        tool("set_volume", "Sets how loud music is played.", ("percent",), percent={"type": "integer", "maximum": 100}),
-    ]
-    return Gorilla.from_docs(docs, encoder=EmbeddedEncoder(), generator=LlamaCppGenerator)
+def tools(encoder: EmbeddedEncoder, generator: LlamaCppGenerator) -> Gorilla:
+    return Gorilla.from_docs(TOOLS, encoder=encoder, generator=lambda: generator)
 
 
 def test_a_tool_is_called_with_what_the_question_gives(tools: Gorilla) -> None:
@@ -161,6 +171,72 @@ def test_a_call_from_the_whole_catalogue_has_its_arguments_too(tools: Gorilla) -
     answer = tools.ask("Book a table for four people", fields="call", constrain="catalogue")
     assert answer.call
     assert answer.missing or answer.call.values
+
+
+NESTED: dict[str, Any] = {"type": "string"}
+for _ in range(150):
+    NESTED = {"type": "object", "properties": {"a": NESTED}, "required": ["a"]}
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "a type that isn't": ({"type": "blob"}, "UsageError: the parameters of 'set_tone' are no JSON Schema"),
+    "properties that are a list": ({"properties": [1]}, "UsageError: the parameters of 'set_tone' are no JSON Schema"),
+    "a pattern that isn't": ({"type": "string", "pattern": "("}, "missing: value"),
+    "a reference to nothing": ({"$ref": "#/$defs/none"}, "does not exist"),
+    "a reference to elsewhere": ({"$ref": "https://example.com/x"}, "the schema can't be applied"),
+    "what nothing fits": ({"type": "integer", "minimum": 5, "maximum": 1}, "missing: value"),
+    "too many levels": (NESTED, "UsageError: the parameters of 'set_tone' are no JSON Schema: it is nested too deeply"),
+    "more than can be written": ({"type": "array", "items": {"type": "integer"}, "minItems": 5000}, "missing: value"),
+}
+
+
+@pytest.fixture(scope="module")
+def fresh(tools: Gorilla) -> Answer:
+    """What is answered before anything bad was asked."""
+    return tools.ask("Book a table for four people", fields="call")
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_schema_fails_alone_and_the_next_question_is_answered_as_before(
+    case: str, tools: Gorilla, fresh: Answer
+) -> None:
+    bad, said = BAD[case]
+    doc = tool("set_tone", "Sets how bright the piano sounds.", ("value",), value=bad)
+    try:
+        asked = "Set the tone: 'very' 30"
+        (filled,) = Writer(lambda: tools.generator, asked).calls(doc, "A", asked)
+        found = "; ".join([*(f"missing: {one}" for one in filled.missing), *filled.faults])
+    except GorillaError as error:
+        found = f"{type(error).__name__}: {error}"
+    assert said in found
+    again = tools.ask(fresh.question, fields="call")
+    assert (again.api_call, again.verdict) == (fresh.api_call, fresh.verdict)
+
+
+def test_what_is_compiled_is_kept_and_what_a_bad_schema_leaves_there_changes_nothing() -> None:
+    good = {"type": "object", "properties": {"seats": {"type": "integer", "minimum": 1}}, "required": ["seats"]}
+    bad = {"type": "object", "properties": {"seats": {"$ref": "#/$defs/none"}}, "required": ["seats"]}
+    for one in CACHES:
+        one.cache_clear()
+    fresh = schema.arguments_grammar(good)
+    schema.check_grammar(fresh[0])
+    compiled = schema._grammar_error.cache_info().misses
+    assert schema.arguments_grammar(bad)[1][0].startswith("/: everything")
+    with pytest.raises(GenerationFailed, match="doesn't compile"):
+        schema.check_grammar(fresh[0].replace('"integer"', '"blob"'))
+    assert schema.arguments_grammar(good) == fresh
+    schema.check_grammar(fresh[0])
+    assert schema._grammar_error.cache_info().misses == compiled + 2  # the bad one and the malformed one
+
+
+def test_texts_that_many_arguments_may_have_are_compiled_once_and_mean_the_same() -> None:
+    text = {"type": "string"}
+    properties = dict.fromkeys(("a", "b", "c"), text) | {"d": {"const": {"enum": [str(n) for n in range(99)]}}}
+    wanted = values.offered({"properties": properties, "required": ["a", "d"]}, f"the a, b and c: {QUESTION}")
+    assert wanted
+    assert len(wanted["properties"]["b"]["enum"]) > 50
+    grammar, _ = schema.arguments_grammar(wanted)
+    assert grammar.count("three times") < json.dumps(wanted).count("three times") / 1.4
+    for seed in range(20):
+        assert schema_errors(json.loads(wander(grammar, seed)), wanted) == []
 
 
 def test_the_example_of_the_readme_is_answered_as_it_says() -> None:

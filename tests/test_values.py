@@ -36,6 +36,13 @@ def given_to(question: str, schema: dict[str, Any], name: str = "x") -> list[Any
         ("version 1.2.3, wav2vec2 and v5", []),
         ("someone phones hundreds", []),
         ("2024-10-12", [2024, 10, 12]),
+        ("five point five", [5.5]),
+        ("minus three point two degrees, negative four, minus 0.5", [-3.2, -4, -0.5]),
+        ("one two point five, twenty-one point oh five", [1, 2.5, 21.05]),
+        ("pi is three point one four one five", [3.1415]),
+        ("two point five million, three point twenty five, one point fourteen", [2_500_000, 3.25, 1.14]),
+        ("ten minus three is 10 minus 3", [10, 3, 10, 3]),
+        ("at one point, five people; the point of two points", [1, 5, 2]),
     ],
 )
 def test_numbers_are_read_in_digits_and_in_words(text: str, read: list[float]) -> None:
@@ -47,9 +54,24 @@ def test_a_number_is_read_as_it_was_written(number: int) -> None:
     assert [one.value for one in numbers.read(f"take {number:,} of them")] == [number]
 
 
+@given(st.integers(0, 99), st.lists(st.integers(0, 9), min_size=1, max_size=6), st.booleans())
+def test_a_decimal_is_read_as_it_is_spoken(whole: int, decimals: list[int], below: bool) -> None:
+    digits = "zero one two three four five six seven eight nine".split()
+    text = f"{'minus ' if below else ''}{spelled(whole)} point {' '.join(digits[one] for one in decimals)}"
+    wanted = float(f"{'-' if below else ''}{whole}.{''.join(map(str, decimals))}")
+    assert [one.value for one in numbers.read(f"take {text} of them")] == [wanted]
+
+
+def spelled(number: int) -> str:
+    """A number below a hundred in words."""
+    words = {value: word for word, value in numbers._WORDS.items()}
+    return words[number] if number in words else f"{words[number // 10 * 10]}-{words[number % 10]}"
+
+
 def test_a_percentage_is_a_fraction_unless_percent_is_wanted() -> None:
     assert given_to("raise it by 20 %", {"type": "number"}) == [0.2, None]
     assert given_to("raise it by 20 %", {"type": "integer"}, "volume_percent") == [20, None]
+    assert given_to("raise it by two point five percent", {"type": "number"}) == [0.025, None]
     assert given_to("raise it by twenty percent", {"type": "number", "description": "In percent."}) == [20, 0.2, None]
 
 

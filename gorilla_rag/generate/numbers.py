@@ -1,9 +1,12 @@
-"""Numbers in a question, in digits or in English words: `1,200.50`, `3 million`, `20 %`, `twenty-five`, `a dozen`."""
+"""Numbers in a question, in digits or in English words: `1,200.50`, `3 million`, `20 %`, `twenty-five`, `a dozen`.
+
+Decimals are read as they are spoken, `five point two five`, and so is what is below zero: `minus three`.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -30,7 +33,13 @@ _DIGITS = re.compile(
     rf"(?:(k|bn)\b| ?({'|'.join(_SPELLED)})\b|([a-z]{{1,3}})\b)?{_PERCENT}(?!\w|\.\w)",
     re.IGNORECASE,
 )
-_RUN = re.compile(rf"\b(?:an? )?(?:(?:{_ANY})(?:[ -]+(?:and[ -]+)?(?={_ANY}))?)+\b{_PERCENT}", re.IGNORECASE)
+_DECIMALS = {**_WORDS, "oh": 0}
+_DECIMAL = "|".join(sorted(_DECIMALS, key=len, reverse=True))
+_POINT = rf"(?: point((?:[ -]+(?:{_DECIMAL}))+)\b(?: ({'|'.join(_SPELLED)})\b)?)?"
+_RUN = re.compile(rf"\b((?:an? )?(?:(?:{_ANY})(?:[ -]+(?:and[ -]+)?(?={_ANY}))?)+)\b{_POINT}{_PERCENT}", re.IGNORECASE)
+_NEAR = 60
+_MINUS = re.compile(r"\b(?:minus|negative) $", re.IGNORECASE)
+_A_NUMBER = re.compile(rf"(?:[\d%]|\b(?:{_ANY})) $", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +64,52 @@ class Number:
 def read(text: str) -> Iterator[Number]:
     """The numbers of a text, in the order in which they stand."""
     text = text.replace("−", "-")
-    found = [(match.start(), _of_digits(match, _beside(text, match))) for match in _DIGITS.finditer(text)]
+    found = [(match.start(), one) for match in _DIGITS.finditer(text) for one in _found(text, match, _of_digits(match))]
     for match in _RUN.finditer(text):
         if not re.search(r"\d[\d.,]*[ -]?$", text[: match.start()]):
-            beside = _beside(text, match)
-            values = map(Decimal, _of_words(match.group()))
-            found += [(match.start(), _number(value, beside, percent=bool(match[1]))) for value in values]
+            found += [(match.start(), one) for one in _found(text, match, _spoken(match))]
     yield from (number for _, number in sorted(found, key=lambda one: one[0]))
 
 
-def _beside(text: str, match: re.Match[str]) -> tuple[str, ...]:
+def _found(text: str, match: re.Match[str], values: Iterable[Decimal]) -> Iterator[Number]:
+    """The numbers of a place in a text; the first is below zero after `minus`, unless that takes it from another."""
+    before = text[: match.start()]
+    sign = _MINUS.search(before[-_NEAR:])
+    below = sign is not None and not _A_NUMBER.search(before[: -len(sign.group())][-_NEAR:])
+    beside = _beside(before[: -len(sign.group())] if sign and below else before, text[match.end() :])
+    for place, value in enumerate(values):
+        yield _number(-value if below and not place else value, beside, percent=bool(match[match.re.groups]))
+
+
+def _beside(before: str, after: str) -> tuple[str, ...]:
     """The word before, past one that says nothing (`a base of 6`), and the word after."""
-    before = [word.lower() for word in re.findall(r"[^\W\d_]+", text[: match.start()][-60:])[-2:]]
-    while len(before) > 1 and before[-1] in _LINKS:
-        before.pop()
-    after = re.findall(r"[^\W\d_]+", text[match.end() :][:60])[:1]
-    return tuple(word.lower() for word in (*before[-1:], *after))
+    words = [word.lower() for word in re.findall(r"[^\W\d_]+", before[-_NEAR:])[-2:]]
+    while len(words) > 1 and words[-1] in _LINKS:
+        words.pop()
+    return (*words[-1:], *(word.lower() for word in re.findall(r"[^\W\d_]+", after[:_NEAR])[:1]))
 
 
-def _of_digits(match: re.Match[str], beside: tuple[str, ...]) -> Number:
+def _of_digits(match: re.Match[str]) -> Iterator[Decimal]:
     scale = _SCALES[(match[2] or match[3]).lower()] if match[2] or match[3] else 10**6 if match[4] == "M" else 1
-    return _number(Decimal(match[1].replace(",", "")) * scale, beside, percent=bool(match[5]))
+    yield Decimal(match[1].replace(",", "")) * scale
+
+
+def _spoken(match: re.Match[str]) -> Iterator[Decimal]:
+    """What a run of words counts, and the decimals that are spoken after it: they are the last number's."""
+    whole = list(_of_words(match[1]))
+    yield from map(Decimal, whole[:-1])
+    for last in whole[-1:]:
+        yield Decimal(f"{last}.{_decimals(match[2] or '')}") * _SCALES.get((match[3] or "").lower(), 1)
+
+
+def _decimals(text: str) -> str:
+    """`one four` and `fourteen` are 14, `twenty-five` 25; none is 0."""
+    digits, last = "", ""
+    for word in re.findall(r"[a-z]+", text.lower()):
+        value = _DECIMALS[word]
+        digits = digits[:-1] + str(value) if last in _TENS and 0 < value < 10 else digits + str(value)
+        last = word
+    return digits or "0"
 
 
 def _of_words(text: str) -> Iterator[int]:

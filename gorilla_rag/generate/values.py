@@ -29,6 +29,7 @@ _MOST_PARTS = 2000
 _VAGUE = frozenset("from max min maximum minimum number count".split())
 _DEEPEST = 12
 _MOST_ITEMS = 8
+_LONGEST_LIST = 100
 _MOST_LISTS = 24
 _WORD = re.compile(r"\S+")
 _EDGES = ".,;:!?()[]{}\"'`<>«»“”‘’"
@@ -237,10 +238,11 @@ class _Question:
         given = needed or self._speaks_of(path, schema)
         if given and (whole := self._whole_lists(schema)):
             return {"enum": whole}
+        fewest = max(1, schema.get("minItems", 1))
+        given = given and fewest <= _LONGEST_LIST
         items = self.narrowed(schema.get("items", {}), path, needed=given, depth=depth + 1) if given else None
         if not items:
             return None
-        fewest = max(1, schema.get("minItems", 1))
         most = max(fewest, min(schema.get("maxItems", _MOST_ITEMS), _MOST_ITEMS))
         return {"type": "array", "items": items, "minItems": fewest, "maxItems": most}
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Collection, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import jinja2
@@ -21,6 +21,9 @@ from gorilla_rag.generate.schema import check_grammar
 
 # llama.cpp's: a repetition doesn't reach across a token with one of these in it.
 _BREAKERS = (b"\n", b":", b'"', b"*")
+
+_KEPT = 64
+"""Compiled grammars that are kept."""
 
 
 class Vocabulary:
@@ -52,6 +55,7 @@ class Vocabulary:
         except ValueError as error:
             hint = "save the model together with its tokenizer.json"
             raise ModelCorrupt(f"the tokenizer can't be used: {error}", hint=hint) from error
+        self._compiled = lru_cache(maxsize=_KEPT)(self._compile)
         self._begin = [token for token in tokenizer("")["input_ids"][:1] if token == tokenizer.bos_token_id]
 
     @cached_property
@@ -89,6 +93,10 @@ class Vocabulary:
         Raises:
             GenerationFailed: it doesn't compile.
         """
+        found: LLMatcher = self._compiled(grammar).deep_copy()
+        return found
+
+    def _compile(self, grammar: str) -> LLMatcher:
         check_grammar(grammar)
         return LLMatcher(self._tokens, LLMatcher.grammar_from_lark(grammar))
 

@@ -17,12 +17,12 @@ from typing import Any
 from gorilla_rag.answer import Candidate, Draft
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.call import Argument, argument
-from gorilla_rag.errors import GenerationFailed
+from gorilla_rag.errors import GenerationFailed, UsageError
 from gorilla_rag.generate import evidence, prompt, reading, schema
 from gorilla_rag.generate import values as evidence_values
 from gorilla_rag.generate.base import Generator, Message, Usage
 from gorilla_rag.generate.partial import StringReader
-from gorilla_rag.validate import schema_errors
+from gorilla_rag.validate import schema_errors, schema_fault
 
 _ARGUMENT_TOKENS = 400
 _RECALL_TOKENS = 160
@@ -96,8 +96,11 @@ class Writer:
 
         Raises:
             GenerationFailed: what was written breaks what the grammar enforces.
-            UsageError: an argument is given that the document doesn't have, or one that isn't JSON.
+            UsageError: the document's parameters are no JSON Schema, or an argument is given that the document doesn't
+                have, or one that isn't JSON.
         """
+        if doc.parameters and (fault := schema_fault(doc.parameters)):
+            raise UsageError(f"the parameters of {doc.id!r} are no JSON Schema: {fault}", hint="mend the document")
         if doc.kind != "python":
             least, listed = evidence_values.calls_asked(schema.arguments_schema(doc), asked) if most > 1 else (1, 1)
             number = min(least, most), min(most, max(parts, listed))
