@@ -17,6 +17,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
+from gorilla_rag.call import EXPR_KEY
 from gorilla_rag.errors import UsageError
 from gorilla_rag.generate import lists, numbers
 from gorilla_rag.text import STOP_WORDS, bm25_words
@@ -368,8 +369,12 @@ def _read(question: str) -> tuple[frozenset[str], tuple[numbers.Number, ...]]:
 
 @lru_cache(maxsize=64)
 def _lists(question: str) -> tuple[tuple[Any, ...], tuple[list[list[str]], ...]]:
-    """What stands in brackets in a question, and the readings of its joined lists; not to be changed."""
-    return tuple(lists.bracketed(question)), tuple(lists.joined(question))
+    """What stands in brackets in a question, and the readings of its joined lists; not to be changed.
+
+    `{"$expr": …}` would be read as Python of the user's own, which the arguments of a tool have none of.
+    """
+    found = (one for one in lists.bracketed(question) if EXPR_KEY not in json.dumps(one))
+    return tuple(found), tuple(lists.joined(question))
 
 
 @lru_cache(maxsize=64)
