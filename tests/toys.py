@@ -54,10 +54,10 @@ class Toy:
     def label_log_probabilities(
         self,
         messages: Sequence[Message],
-        prefill: str,  # noqa: ARG002
+        prefill: str,
         labels: Sequence[str],
         *,
-        reuse: bool = True,  # noqa: ARG002
+        reuse: bool = True,
     ) -> tuple[list[float], Usage]:
         """Nearly certain of one."""
         chosen = self.label(messages)
@@ -69,8 +69,8 @@ class Toy:
         prefill: str,
         *,
         grammar: str | None,
-        max_tokens: int,  # noqa: ARG002
-        reuse: bool = True,  # noqa: ARG002
+        max_tokens: int,
+        reuse: bool = True,
         schema: Mapping[str, Any] | None = None,
     ) -> Iterator[str | Usage]:
         """Three characters at a time."""

@@ -134,7 +134,8 @@ class OpenAIGenerator:
     ) -> Iterator[str | Usage]:
         """Continues `prefill` as `schema` says; a last free text comes in pieces, all else at once.
 
-        Without a schema the model is told how to begin, and writes what it likes. `grammar` says the same in another language and isn't sent; `reuse` is the server's affair.
+        Without a schema the model is told how to begin, and writes what it likes. `grammar` says the same in another
+        language and isn't sent; `reuse` is the server's affair.
 
         Raises:
             UsageError: a grammar without a schema, or a schema that doesn't fit the beginning.
