@@ -37,7 +37,7 @@ def figures(benchmark: FunctionBenchmark, outcomes: Mapping[str, Outcome]) -> di
         "unread": [float(not made[question.id] and not _refused(outcomes[question.id])) for question in asked],
     }
     for depth in _DEPTHS:
-        values[f"recall@{depth}"] = [_recall(question, outcomes[question.id], depth) for question in asked]
+        values[f"recall@{depth}"] = [_recall(benchmark, one, outcomes[one.id], depth) for one in asked]
     structured = [_structured(benchmark, one, made[one.id]) for one in asked]
     values |= {name: [one.get(name) for one in structured] for name in STRUCTURED}
     estimates = {name: grouped.micro(found) for name, found in values.items()}
@@ -91,11 +91,12 @@ def _refused(outcome: Outcome) -> bool:
     return outcome.api_call is None and not outcome.error and "wrote no call" not in outcome.reason
 
 
-def _recall(question: FunctionQuestion, outcome: Outcome, depth: int) -> float | None:
-    """Share of the right functions among the first candidates; `None` where none is right."""
+def _recall(benchmark: FunctionBenchmark, question: FunctionQuestion, outcome: Outcome, depth: int) -> float | None:
+    """Share of the right functions among the first candidates, by distinct calls; `None` where none is right."""
     if not question.relevant:
         return None
-    return len(set(question.relevant) & set(outcome.candidates[:depth])) / len(set(question.relevant))
+    right = {benchmark.by_id[one].call_key for one in question.relevant}
+    return len(right & {benchmark.by_id[one].call_key for one in outcome.candidates[:depth]}) / len(right)
 
 
 def _structured(
