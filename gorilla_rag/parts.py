@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import re
 
+from gorilla_rag.text import plain
 from gorilla_rag.verbs import NOUNS_TOO, VERBS
 
 _QUOTED = re.compile(r"(?<!\w)(?:'[^'\n]{1,400}'|\"[^\"\n]{1,400}\"|“[^”\n]{1,400}”|`[^`\n]{1,400}`)(?!\w)")
 _TITLES = ("Mr", "Ms", "Dr", "St", "vs", "Mrs", "No", "[A-Z]", r"e\.g", r"i\.e")
 _ABBREVIATED = "".join(rf"(?<!\b{title}\.)" for title in _TITLES)
-_SENTENCE = re.compile(rf"(?<=[.?!]){_ABBREVIATED}\s+(?=[^a-z\s])|;\s+|\s*\n\s*")
+# White space is taken from its first character on: looked at from each, a long run of it takes for ever.
+_SENTENCE = re.compile(rf"(?<=[.?!]){_ABBREVIATED}\s+(?=[^a-z\s])|;\s+|(?<!\s)\s*\n\s*")
 _JOINED = re.compile(
-    r"(?:,\s+|,?\s+(?:and|then|also|plus)\s+)(?:(?:and|then|also|finally|lastly|please),?\s+)*", re.IGNORECASE
+    r"(?:,\s+|(?<!\s),?\s+(?:and|then|also|plus)\s+)(?:(?:and|then|also|finally|lastly|please),?\s+)*", re.IGNORECASE
 )
 _ASKS = frozenset(
     """
@@ -26,21 +28,30 @@ _ASKS = frozenset(
 )
 _SURE = (VERBS - NOUNS_TOO) | _ASKS
 _DETERMINERS = frozenset("the a an my me us all some how what which whether for that this these those its it".split())
-_ENTRY = re.compile(r"^\s*(?:[-*•]|\(?\d{1,2}[.)])\s+")
+_ENTRY = re.compile(r"^[^\S\n]*(?:[-*•]|\(?\d{1,2}[.)])[^\S\n]+", re.MULTILINE)
 _FEWEST_WORDS = 2
+_MOST = 32
 
 
 def parts(question: str) -> tuple[str, ...]:
-    """The parts of a question in order, with nothing left out but what joins them; the question itself if it is one."""
+    """The parts of a question in order, with nothing left out but what joins them; the question itself if it is one.
+
+    Of more than 32, the last has all the rest.
+    """
     kept: list[str] = []
-    hidden = _QUOTED.sub(lambda quote: "q" * len(quote.group()), question)
-    for begin, end in _spans(hidden):
-        text = _ENTRY.sub("", question[begin:end]).strip()
+    for begin, end in _spans(_ENTRY.sub(_hidden, _QUOTED.sub(_hidden, question))):
+        text = _ENTRY.sub("", question[begin:end], count=1).strip()
         if kept and len(text.split()) < _FEWEST_WORDS:
             kept[-1] = f"{kept[-1]} {text}".strip()
-        elif text:
+        elif plain(text):
             kept.append(text)
+    kept[_MOST - 1 :] = [" ".join(kept[_MOST - 1 :])] if len(kept) > _MOST else kept[_MOST - 1 :]
     return tuple(kept) or (question.strip(),)
+
+
+def _hidden(match: re.Match[str]) -> str:
+    """Letters in the place of what no part begins or ends in: a quotation, and what a list's entry begins with."""
+    return "q" * len(match.group())
 
 
 def _spans(text: str) -> list[tuple[int, int]]:

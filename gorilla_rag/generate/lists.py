@@ -6,35 +6,38 @@ can't be told from its words, so there are several readings of it: `price of tom
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from collections.abc import Iterator
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
+from gorilla_rag import syntax
 from gorilla_rag.text import STOP_WORDS
 
 _LONGEST_ITEM = 6
 _READINGS = 4
 _LONGEST = 4000
+_MOST_BRACKETS, _DEEPEST = 100, 32
 _OPEN, _CLOSE = "[{(", "]})"
+_OPENING = re.compile(r"[\[{(]")
 _SENTENCE = re.compile(r"(?<=[.?!;:])\s+|\n")
-_COMMA = re.compile(r"\s*,\s*(?:and\s+|or\s+|&\s*)?(?!\d{3}(?!\d))|\s+(?:and|or|&)\s+", re.IGNORECASE)
+# White space is taken from its first character on: looked at from each, a long run of it takes for ever.
+_COMMA = re.compile(
+    r"(?:(?<!\s)\s+)?,\s*(?:and\s+|or\s+|&\s*)?(?!\d{3}(?!\d))|(?<!\s)\s+(?:and|or|&)\s+", re.IGNORECASE
+)
 _EDGES = ".,;:!?()[]{}\"'`<>«»“”‘’"
 
 
 def bracketed(text: str) -> Iterator[Any]:
     """Values that stand in brackets and can be read, as JSON or as Python's literals: lists and objects, outermost."""
-    place = 0
-    while place < len(text):
-        end = _closing(text, place) if text[place] in _OPEN else None
-        found = _literal(text[place:end]) if end and end - place <= _LONGEST else None
-        if isinstance(found, list | dict | tuple) and end:
-            yield json.loads(json.dumps(found))
-            place = end
-        else:
-            place += 1
+    read = 0
+    for start in _openings(text):
+        end = _closing(text, start) if start >= read else None
+        found = _literal(text[start:end]) if end else None
+        if isinstance(found, list | dict) and end:
+            yield found
+            read = end
 
 
 def joined(text: str) -> Iterator[list[list[str]]]:
@@ -83,12 +86,17 @@ def _bare(words: list[str]) -> str:
 
 def _without_brackets(text: str) -> str:
     """The text without what stands in brackets."""
-    place, kept = 0, []
-    while place < len(text):
-        end = _closing(text, place) if text[place] in _OPEN else None
-        kept.append(" " if end else text[place])
-        place = end or place + 1
-    return "".join(kept)
+    kept, left = [], 0
+    for start in _openings(text):
+        if start >= left and (end := _closing(text, start)):
+            kept.append(text[left:start])
+            left = end
+    return " ".join([*kept, text[left:]])
+
+
+def _openings(text: str) -> Iterator[int]:
+    """Where brackets open; of very many, the first."""
+    return (match.start() for match in islice(_OPENING.finditer(text), _MOST_BRACKETS))
 
 
 def _closing(text: str, start: int) -> int | None:
@@ -103,6 +111,8 @@ def _closing(text: str, start: int) -> int | None:
             quote = letter
         elif letter in _OPEN:
             expected.append(_CLOSE[_OPEN.index(letter)])
+            if len(expected) > _DEEPEST:
+                return None
         elif letter in _CLOSE:
             if not expected or expected.pop() != letter:
                 return None
@@ -112,11 +122,11 @@ def _closing(text: str, start: int) -> int | None:
 
 
 def _literal(text: str) -> Any:
-    """A value in JSON or in Python; words without quotes in a flat list are texts."""
-    for read in (json.loads, ast.literal_eval):
+    """A JSON value, written as JSON or as Python does; words without quotes in a flat list are texts."""
+    for read in (json.loads, syntax.literal):
         try:
-            return read(text)
-        except (ValueError, SyntaxError, RecursionError, MemoryError, SystemError):
+            return json.loads(json.dumps(read(text), allow_nan=False))
+        except (TypeError, *syntax.UNREADABLE):
             continue
     inner = text[1:-1]
     if text[0] != "[" or set(inner) & set("[]{}()'\":") or "," not in inner:

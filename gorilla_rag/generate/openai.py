@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 from collections.abc import Generator as Pieces
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -25,6 +26,7 @@ from gorilla_rag.generate.schema import choice_schema
 logger = logging.getLogger(__name__)
 _PATH = "/chat/completions"
 _TOP = 20
+_FENCE = "```json"
 _STREAMING = {"stream": True, "stream_options": {"include_usage": True}}
 _CHOICE_TOKENS = 32
 # White space, quotation marks and keys, which a grammar needs no tokens for.
@@ -132,10 +134,11 @@ class OpenAIGenerator:
     ) -> Iterator[str | Usage]:
         """Continues `prefill` as `schema` says; a last free text comes in pieces, all else at once.
 
-        `grammar` says the same in another language and isn't sent; `reuse` is the server's affair.
+        Without a schema the model is told how to begin, and writes what it likes. `grammar` says the same in another
+        language and isn't sent; `reuse` is the server's affair.
 
         Raises:
-            UsageError: a grammar or a beginning without a schema, or a schema that doesn't fit the beginning.
+            UsageError: a grammar without a schema, or a schema that doesn't fit the beginning.
             EndpointError: the server is down, slow, rate-limited, refuses, answers nonsense or ignores the schema.
             GenerationFailed: the model was cut off, refused, or wrote what only the whole schema forbids.
         """
@@ -162,12 +165,13 @@ class OpenAIGenerator:
                 yield rest
 
     def _told(self, messages: Sequence[Message], prefill: str, limit: int, reply: Reply) -> Iterator[str]:
-        """What follows a beginning that the model was only told of: it may write it again, or not."""
+        """What follows a beginning that the model was only told of: it may write it again, in any layout, or not."""
+        again = _in_any_layout(prefill)
         with closing(self._streamed(self._body(_telling(messages, prefill), limit, None), reply)) as pieces:
-            written = ""
-            while len(written) < len(prefill) and (piece := next(pieces, None)) is not None:
+            written, needed = "", _length(_FENCE + prefill) if prefill else 0
+            while _length(written) < needed and (piece := next(pieces, None)):
                 written += piece
-            yield written.lstrip().removeprefix(prefill)
+            yield written[found.end() :] if (found := again.match(written)) else written.lstrip()
             yield from pieces
 
     def _body(self, messages: Sequence[Message], limit: int, form: Form | None) -> dict[str, Any]:
@@ -248,6 +252,16 @@ def _telling(messages: Sequence[Message], opening: str, further: str = "") -> li
         return list(messages)
     told = f"{messages[-1]['content']}\n\nBegin your answer with {opening}{further}"
     return [*messages[:-1], {**messages[-1], "content": told}]
+
+
+def _in_any_layout(prefill: str) -> re.Pattern[str]:
+    """A beginning of JSON with white space between its characters, or in a fence."""
+    return re.compile(rf"\s*(?:{_FENCE}|```)?\s*" + r"\s*".join(re.escape(one) for one in prefill if not one.isspace()))
+
+
+def _length(text: str) -> int:
+    """How many characters are no white space."""
+    return len("".join(text.split()))
 
 
 def _normalised(raw: Sequence[float]) -> list[float]:

@@ -11,7 +11,7 @@ from gorilla_rag.errors import CallSyntaxError
 
 
 def first_value(text: str) -> Any:
-    """The first whole JSON object or list of a text; `None` where there is none."""
+    """The JSON object or list that the first bracket of a text opens; `None` where that isn't JSON, or isn't whole."""
     places = [place for place in (text.find("{"), text.find("[")) if place >= 0]
     if not places:
         return None
@@ -45,7 +45,8 @@ def _call(value: Any) -> tuple[str, dict[str, Any]]:
     if not isinstance(arguments, dict):
         raise ValueError("no arguments")
     try:
+        json.dumps(arguments, allow_nan=False)
         _ = [argument(one) for one in arguments.values()]
-    except CallSyntaxError as error:
-        raise ValueError(f"arguments that are no values: {error.message}") from error
+    except (CallSyntaxError, ValueError) as error:
+        raise ValueError(f"arguments that are no values: {error}") from error
     return value["tool_name"].strip(), arguments

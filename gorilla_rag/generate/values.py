@@ -17,6 +17,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
+from gorilla_rag.call import EXPR_KEY
 from gorilla_rag.errors import UsageError
 from gorilla_rag.generate import lists, numbers
 from gorilla_rag.text import STOP_WORDS, bm25_words
@@ -62,6 +63,20 @@ def offered(parameters: Mapping[str, Any], question: str, *, longest: int = LONG
     reader.claimed = frozenset(_names(parameters, reader.defs))
     made = reader.narrowed({**parameters, "type": "object"}, "", needed=True, depth=0)
     return made if made and made["properties"] else None
+
+
+def without_repeats(value: Any, offer: Mapping[str, Any]) -> Any:
+    """What was written of an offer; a list made of the question's values has none of them twice.
+
+    A list that repeats a value stands in the question as a whole, and is offered so.
+    """
+    if isinstance(value, Mapping):
+        inner = offer.get("properties", {})
+        return {name: without_repeats(one, inner.get(name, {})) for name, one in value.items()}
+    if not isinstance(value, list) or offer.get("type") != "array":
+        return value
+    items = {json.dumps(one): without_repeats(one, offer["items"]) for one in value}
+    return list(items.values()) if len(items) >= offer["minItems"] else value
 
 
 def completed(values: Any, parameters: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:
@@ -354,8 +369,12 @@ def _read(question: str) -> tuple[frozenset[str], tuple[numbers.Number, ...]]:
 
 @lru_cache(maxsize=64)
 def _lists(question: str) -> tuple[tuple[Any, ...], tuple[list[list[str]], ...]]:
-    """What stands in brackets in a question, and the readings of its joined lists; not to be changed."""
-    return tuple(lists.bracketed(question)), tuple(lists.joined(question))
+    """What stands in brackets in a question, and the readings of its joined lists; not to be changed.
+
+    `{"$expr": …}` would be read as Python of the user's own, which the arguments of a tool have none of.
+    """
+    found = (one for one in lists.bracketed(question) if EXPR_KEY not in json.dumps(one))
+    return tuple(found), tuple(lists.joined(question))
 
 
 @lru_cache(maxsize=64)

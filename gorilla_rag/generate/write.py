@@ -125,7 +125,7 @@ class Writer:
         offer = _compilable_offer({**full, "properties": rest, "required": needed}, asked, self._question)
         each, removed = self._filled(doc, choice, asked, offer, number) if offer else ([{}], ())
         made = []
-        for written in _distinct(each):
+        for written in _distinct([evidence_values.without_repeats(one, offer or {}) for one in each]):
             both = (written, told) if most == 1 else (told, _there(written))
             made.append(_judged(full, evidence_values.merged(*both), removed))
         return made
@@ -159,11 +159,13 @@ class Writer:
         messages, written = prompt.calling(
             self._question, candidates, model.context, model.count_tokens, several=most > 1
         )
+        whole = False
         with closing(self._written(messages, written, None, None, _ARGUMENT_TOKENS)) as pieces:
-            for piece in pieces:
-                written += piece
-                if piece.rstrip().endswith(("}", "]", "`")) and reading.first_value(written) is not None:
+            for piece in pieces:  # one more than is read: some models say at the very end what it took
+                if whole:
                     break
+                written += piece
+                whole = piece.rstrip().endswith(("}", "]", "`")) and reading.first_value(written) is not None
         try:
             return reading.calls(written)[:most], ""
         except ValueError as error:

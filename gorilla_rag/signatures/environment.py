@@ -24,6 +24,8 @@ _TESTS = {"tests", "test", "testing_data", "conftest.py"}
 STANDARD_LIBRARY = "python"
 # Not to be imported to learn what they hold: these show pages, games and jokes, or are there for Python itself.
 _NOT_LIBRARY = {"antigravity", "idlelib", "lib2to3", "pydoc_data", "test", "this", "turtledemo"}
+# Bytes of a module's name that leave a file system room for how its file's name ends.
+_LONGEST_NAME = 200
 _STUBS = re.compile(r"[-_](stubs|types)$|^types-", re.IGNORECASE)
 
 
@@ -212,6 +214,8 @@ class Environment:
     def _files(self, module: str) -> ModuleFiles:
         """The files of a module by its dotted name."""
         parent, _, name = module.rpartition(".")
+        if len(name.encode("utf-8", "replace")) > _LONGEST_NAME:
+            return ModuleFiles(None, None, False)
         folders: Sequence[Path] = self.files(parent).folder if parent else self.paths
         spaces: list[Path] = []
         for folder in folders:

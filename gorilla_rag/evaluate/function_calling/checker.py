@@ -199,7 +199,7 @@ def _judge_call(made: Made, wanted: Wanted, schema: Mapping[str, Any]) -> Judgem
     needed = set(schema.get("required", ())) | {key for key, one in wanted.arguments.items() if not one.optional}
     for parameter in sorted(needed - made.arguments.keys()):
         return Judgement(Fault.MISSING_PARAMETER, f"{made.name} without {parameter}")
-    properties = schema["properties"]
+    properties = schema.get("properties", {})
     for parameter, value in made.arguments.items():
         if parameter not in properties or parameter not in wanted.arguments:
             return Judgement(Fault.UNEXPECTED_PARAMETER, f"{made.name} with {parameter}")
@@ -213,7 +213,7 @@ def _value_fault(parameter: str, value: object, accepted: Accepted, schema: Mapp
     others = {type(one) for one in accepted.values if not isinstance(one, list | dict | str)}
     if _has_type(value, schema) or type(value) in others:
         return Judgement(Fault.WRONG_VALUE, f"{parameter} is {value!r}, not one of {list(accepted.values)}")
-    return Judgement(Fault.WRONG_TYPE, f"{parameter} is {value!r}, not of type {schema['type']}")
+    return Judgement(Fault.WRONG_TYPE, f"{parameter} is {value!r}, not of type {schema.get('type', 'any')}")
 
 
 def _is_accepted(value: object, one: object, schema: Mapping[str, Any]) -> bool:

@@ -9,19 +9,18 @@ from dataclasses import asdict
 from statistics import median
 from typing import Any
 
-from gorilla_rag.call import Call, argument
-from gorilla_rag.evaluate.benchmark import Question
-from gorilla_rag.evaluate.catalogue import Catalogue
 from gorilla_rag.evaluate.function_calling.benchmark import FunctionBenchmark, FunctionQuestion
 from gorilla_rag.evaluate.function_calling.checker import Made, judge
-from gorilla_rag.evaluate.metrics import METRICS
-from gorilla_rag.evaluate.outcome import Case, Outcome
+from gorilla_rag.evaluate.metrics import of_text
+from gorilla_rag.evaluate.outcome import Outcome
 from gorilla_rag.evaluate.statistics import Grouped
 from gorilla_rag.generate.schema import arguments_schema
 from gorilla_rag.validate import schema_errors
 
 _DEPTHS = (1, 5)
-_STRUCTURED = tuple(metric for metric in METRICS if metric.group == "structured")
+STRUCTURED = (
+    "exact_match", "tool_name", "query_preservation", "arguments_partial", "json_validity", "functional",
+)  # fmt: skip
 
 
 def figures(benchmark: FunctionBenchmark, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
@@ -38,11 +37,9 @@ def figures(benchmark: FunctionBenchmark, outcomes: Mapping[str, Outcome]) -> di
         "unread": [float(not made[question.id] and not _refused(outcomes[question.id])) for question in asked],
     }
     for depth in _DEPTHS:
-        values[f"recall@{depth}"] = [_recall(question, outcomes[question.id], depth) for question in asked]
-    values |= {
-        metric.name: [_structured(benchmark, one, outcomes[one.id], made[one.id], metric.score) for one in asked]
-        for metric in _STRUCTURED
-    }
+        values[f"recall@{depth}"] = [_recall(benchmark, one, outcomes[one.id], depth) for one in asked]
+    structured = [_structured(benchmark, one, made[one.id]) for one in asked]
+    values |= {name: [one.get(name) for one in structured] for name in STRUCTURED}
     estimates = {name: grouped.micro(found) for name, found in values.items()}
     return {
         "questions": len(asked),
@@ -94,43 +91,43 @@ def _refused(outcome: Outcome) -> bool:
     return outcome.api_call is None and not outcome.error and "wrote no call" not in outcome.reason
 
 
-def _recall(question: FunctionQuestion, outcome: Outcome, depth: int) -> float | None:
-    """Share of the right functions among the first candidates; `None` where none is right."""
+def _recall(benchmark: FunctionBenchmark, question: FunctionQuestion, outcome: Outcome, depth: int) -> float | None:
+    """Share of the right functions among the first candidates, by distinct calls; `None` where none is right."""
     if not question.relevant:
         return None
-    return len(set(question.relevant) & set(outcome.candidates[:depth])) / len(set(question.relevant))
+    right = {benchmark.by_id[one].call_key for one in question.relevant}
+    return len(right & {benchmark.by_id[one].call_key for one in outcome.candidates[:depth]}) / len(right)
 
 
 def _structured(
-    benchmark: FunctionBenchmark,
-    question: FunctionQuestion,
-    outcome: Outcome,
-    made: Sequence[Mapping[str, Any]],
-    score: Any,
-) -> float | None:
-    """One of the six metrics of structured calls, where one call is wanted."""
+    benchmark: FunctionBenchmark, question: FunctionQuestion, made: Sequence[Mapping[str, Any]]
+) -> dict[str, float]:
+    """The six metrics of structured calls, where one call is wanted."""
     if len(question.gold) != 1:
-        return None
-    first = dict(made[0]) if made else {}
-    doc = benchmark.by_id[question.relevant[0]]
+        return {}
+    first: Mapping[str, Any] = made[0] if made else {}
+    text = json.dumps(first, ensure_ascii=False) if made else ""
     ((name, accepted),) = question.gold[0].items()
-    expected = Call(function=name, kwargs=tuple(_nearest(accepted, first.get("arguments", {}))))
-    case = Case(
-        Question(question.id, question.text, doc, frozenset({doc.call_key}), expected),
-        Outcome(question.id, outcome.api_call, structured=json.dumps(first, ensure_ascii=False) if first else ""),
-        Catalogue(()),
-    )
-    found: float | None = score(case)
-    return found
+    arguments = _nearest(accepted, first.get("arguments", {}))
+    wanted = {"query": question.text, "tool_name": name, "arguments": arguments}
+    required = benchmark.by_id[question.relevant[0]].parameters.get("required", ())
+    return {
+        "exact_match": of_text.exact_match(text, wanted),
+        "tool_name": of_text.tool_name_accuracy(text, wanted),
+        "query_preservation": of_text.query_preservation(text, question.text),
+        "arguments_partial": of_text.arguments_partial_match(text, wanted),
+        "json_validity": of_text.json_validity(text),
+        "functional": of_text.functional_correctness(text, wanted, required),
+    }
 
 
-def _nearest(accepted: Mapping[str, Sequence[Any]], given: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """The accepted call that is nearest to what is given: what may be left out is, unless it is given rightly."""
-    made = []
+def _nearest(accepted: Mapping[str, Sequence[Any]], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The accepted arguments that are nearest to those given: what may be left out is, unless it is given rightly."""
+    made: dict[str, Any] = {}
     for name, values in accepted.items():
         same = [one for one in values if name in given and json.dumps(one) == json.dumps(given[name])]
         if same or "" not in values:
-            made.append((name, argument((same or list(values))[0])))
+            made[name] = (same or list(values))[0]
     return made
 
 

@@ -3,11 +3,10 @@
 Answers of this library carry the question as it was asked, so they keep it by construction.
 """
 
-from gorilla_rag.evaluate.metrics.structured import written
+from gorilla_rag.evaluate.metrics import of_text
 from gorilla_rag.evaluate.outcome import Case
 
 
 def score(case: Case) -> float:
     """1 or 0."""
-    query = (written(case) or {}).get("query")
-    return float(isinstance(query, str) and query.casefold() == case.question.text.casefold())
+    return of_text.query_preservation(case.outcome.structured, case.question.text)
