@@ -89,7 +89,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check of a call: what was checked, what came out and why."""
+    """One check of a call: what was checked, what came out and why; of another call than the answer's, which."""
 
     name: str
     outcome: Outcome
@@ -118,7 +118,7 @@ class Verdict:
 
     def outcome(self, name: str) -> Outcome | None:
         """The outcome of the answer's own check of that name, or `None` where it wasn't run."""
-        return next((check.outcome for check in self.checks if check.name == name), None)
+        return next((check.outcome for check in self.checks if check.name == name and not check.call), None)
 
 
 @dataclass(frozen=True, slots=True)

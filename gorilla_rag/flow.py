@@ -128,11 +128,9 @@ class Flow:
         if reason := _unfit(steps[0].choice, ask):
             yield Event("answer", replace(answer, reason=reason, tokens=writer.tokens, timings=clock.timings))
             return
-        chosen = list(dict.fromkeys(hit.doc.id for step in steps for hit in step.candidate.hits))
-        first = sorted((hit for hit in answer.hits if hit.doc.id in chosen), key=lambda hit: chosen.index(hit.doc.id))
-        others = (hit for hit in answer.hits if hit.doc.id not in chosen)
-        answer = replace(_from_document(answer, steps[0].doc), hits=(*first, *others))
-        made = [one for part in self._made(writer, steps, ask) for one in part]
+        answer = _from_documents(answer, [step.doc for step in steps])
+        each = list(self._made(writer, steps, ask))
+        made = [one for some in each for one in some]
         answer = _with_calls(answer, made)
         clock.mark("arguments")
         yield Event("call", answer)
@@ -140,7 +138,7 @@ class Flow:
             _ = self._generator()
             clock.mark("load model")
         explanation = ""
-        for piece in _explained(writer, steps, made) if ask.fields == "all" else ():
+        for piece in _explained(writer, steps, each) if ask.fields == "all" else ():
             explanation += piece
             yield Event("text", replace(answer, explanation=explanation), piece)
         clock.mark("explain")
@@ -188,10 +186,7 @@ class Flow:
 
     def _made(self, writer: Writer, steps: Sequence[_Step], ask: Ask) -> Iterator[list[_Made]]:
         """The calls of each step: one or, of a tool or an operation, as many as the question asks for."""
-        left = ask.calls
-        given = [_of(step.doc, ask.given) if len(steps) > 1 else ask.given for step in steps]
-        if unknown := [name for name in ask.given if not any(name in one for one in given)]:
-            raise UsageError(f"no call has an argument {unknown[0]!r}", hint="name arguments of the documents chosen")
+        left, given = ask.calls, _given([step.doc for step in steps], ask)
         for number, step in enumerate(steps):
             most = left - (len(steps) - number - 1)
             filled = writer.calls(step.doc, step.label, step.asked, given[number], most=most, parts=step.parts)
@@ -217,7 +212,7 @@ class Flow:
         docs = self._index.store.of_call(key or "")
         made = [_Made(call, None)]
         if docs:
-            answer = _from_document(answer, docs[0])
+            answer = _from_documents(answer, docs[:1])
             made = [_Made(docs[0].call if catalogue else call, docs[0])]
         if docs and catalogue and docs[0].kind != "python":
             (filled,) = writer.calls(docs[0], LABELS[0], answer.question, ask.given)
@@ -235,14 +230,14 @@ class Flow:
         if reason:
             yield Event("answer", replace(answer, reason=reason, tokens=writer.tokens, timings=clock.timings))
             return
-        made = []
-        for name, values in written:
-            doc = next((one.doc for one in candidates if one.doc.call.function == name), None)
-            filled = writer.judged(doc, values)
+        known = {one.doc.call.function: one.doc for one in reversed(candidates)}
+        docs, made = [known.get(name) for name, _ in written], []
+        for (name, values), doc, given in zip(written, docs, _given(docs, ask), strict=True):
+            filled = writer.judged(doc, values, given, most=ask.calls)
             call = doc.call.with_arguments(filled.values, doc.parameter_names) if doc else Call(function=name)
             made.append(_Made(call if doc else call.with_arguments(filled.values), doc, filled))
-        if doc := made[0].doc:
-            answer = _from_document(answer, doc)
+        if found := [doc for doc in docs if doc]:
+            answer = _from_documents(answer, found)
         answer = _with_calls(answer, made)
         yield Event("call", answer)
         yield Event("answer", self._finished(answer, made, writer, clock))
@@ -305,6 +300,20 @@ def _hits(found: Sequence[Sequence[Candidate]]) -> tuple[Hit, ...]:
     return tuple(replace(hit, rank=rank) for rank, hit in enumerate(ordered, start=1))
 
 
+def _given(docs: Sequence[ApiDoc | None], ask: Ask) -> list[Mapping[str, Any]]:
+    """What is given beside the question for a call of each document; all of it for a single one.
+
+    Raises:
+        UsageError: an argument is given that none of several has.
+    """
+    given = [_of(doc, ask.given) if doc else {} for doc in docs]
+    if len(docs) == 1 or not any(docs):
+        return [ask.given if doc else {} for doc in docs]
+    if unknown := [name for name in ask.given if not any(name in one for one in given)]:
+        raise UsageError(f"no call has an argument {unknown[0]!r}", hint="name arguments of the documents chosen")
+    return list(given)
+
+
 def _of(doc: ApiDoc, given: Mapping[str, Any]) -> dict[str, Any]:
     """Of what is given, the arguments that a document has."""
     names = doc.parameters.get("properties", {})
@@ -323,12 +332,11 @@ def _with_calls(answer: Answer, made: Sequence[_Made]) -> Answer:
     )
 
 
-def _explained(writer: Writer, steps: Sequence[_Step], made: Sequence[_Made]) -> Iterator[str]:
+def _explained(writer: Writer, steps: Sequence[_Step], made: Sequence[Sequence[_Made]]) -> Iterator[str]:
     """A sentence for each step, about its first call."""
-    for number, step in enumerate(steps):
-        filled = next(one.filled for one in made if one.doc is step.doc)
+    for number, (step, (first, *_)) in enumerate(zip(steps, made, strict=True)):
         yield from (" ",) if number else ()
-        yield from writer.explanation(step.doc, step.label, filled)
+        yield from writer.explanation(step.doc, step.label, first.filled)
 
 
 def _joined(codes: Sequence[str]) -> str:
@@ -340,9 +348,14 @@ def _joined(codes: Sequence[str]) -> str:
     return "\n".join([*imports, "", *(line for line in lines if line and line not in imports)])
 
 
-def _from_document(answer: Answer, doc: ApiDoc) -> Answer:
+def _from_documents(answer: Answer, docs: Sequence[ApiDoc]) -> Answer:
+    """The answer with what the first document says, and the documents' hits in front of the others."""
+    chosen, (doc, *_) = list(dict.fromkeys(one.id for one in docs)), docs
+    first = sorted((hit for hit in answer.hits if hit.doc.id in chosen), key=lambda hit: chosen.index(hit.doc.id))
+    others = (hit for hit in answer.hits if hit.doc.id not in chosen)
     return replace(
         answer,
+        hits=(*first, *others),
         domain=doc.domain,
         api_provider=doc.framework,
         version=doc.version,

@@ -13,7 +13,7 @@ from gorilla_rag.text import plain
 from gorilla_rag.verbs import NOUNS_TOO, VERBS
 
 _QUOTED = re.compile(r"(?<!\w)(?:'[^'\n]{1,400}'|\"[^\"\n]{1,400}\"|“[^”\n]{1,400}”|`[^`\n]{1,400}`)(?!\w)")
-_TITLES = ("Mr", "Ms", "Dr", "St", "vs", "Mrs", "No", "[A-Z]", r"e\.g", r"i\.e")
+_TITLES = ("Mr", "Ms", "Dr", "St", "Mt", "Jr", "Sr", "vs", "Mrs", "Prof", "No", "[A-Z]", r"e\.g", r"i\.e")
 _ABBREVIATED = "".join(rf"(?<!\b{title}\.)" for title in _TITLES)
 # White space is taken from its first character on: looked at from each, a long run of it takes for ever.
 _SENTENCE = re.compile(rf"(?<=[.?!]){_ABBREVIATED}\s+(?=[^a-z\s])|;\s+|(?<!\s)\s*\n\s*")
@@ -31,6 +31,7 @@ _DETERMINERS = frozenset("the a an my me us all some how what which whether for 
 _ENTRY = re.compile(r"^[^\S\n]*(?:[-*•]|\(?\d{1,2}[.)])[^\S\n]+", re.MULTILINE)
 _FEWEST_WORDS = 2
 _MOST = 32
+_AHEAD = 80
 
 
 def parts(question: str) -> tuple[str, ...]:
@@ -57,7 +58,7 @@ def _hidden(match: re.Match[str]) -> str:
 def _spans(text: str) -> list[tuple[int, int]]:
     """Where each part begins and ends."""
     cuts = [match.span() for match in _SENTENCE.finditer(text)]
-    cuts += [match.span() for match in _JOINED.finditer(text) if _asks(text[match.end() :])]
+    cuts += [match.span() for match in _JOINED.finditer(text) if _asks(text[match.end() : match.end() + _AHEAD])]
     cuts.sort()
     begins, ends = [0, *(end for _, end in cuts)], [*(begin for begin, _ in cuts), len(text)]
     return [(begin, end) for begin, end in zip(begins, ends, strict=True) if begin < end]

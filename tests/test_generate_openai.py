@@ -156,6 +156,15 @@ def test_a_documents_whole_schema_is_kept_by_the_server(served: OpenAIGenerator)
     assert schema_errors(found, whole) == []
 
 
+def test_several_calls_are_kept_to_their_schema_by_the_server(served: OpenAIGenerator) -> None:
+    city = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    doc = ApiDoc(id="weather", api_call="weather", api_name="weather", kind="tool", parameters=city)
+    question = "the weather in Rome and in Oslo"
+    found = [filled.values for filled in Writer(lambda: served, question).calls(doc, "A", question, most=2, parts=2)]
+    assert 1 <= len(found) <= 2
+    assert all(set(values) <= {"city"} for values in found)
+
+
 def test_free_text_comes_in_pieces(served: OpenAIGenerator) -> None:
     items = list(served.stream([{"role": "user", "content": "Count to ten."}], "", grammar=None, max_tokens=8))
     last = items.pop()

@@ -65,8 +65,8 @@ def test_a_components_file_that_lost_its_indentation_says_what_it_is_and_what_it
 ) -> None:
     (problem,) = read(tmp_path, flat(COMPONENTS, between), name=name).problems
     assert problem.message.split(": looks like ")[1].split("; ") == [
-        "an OpenAPI components file whose indentation is lost: `components`, `schemas` and 3 schemas (Berth, Ship, Fleet)"
-        " all stand at the margin, so what belongs to what can't be told",
+        "an OpenAPI components file whose indentation is lost: `components`, `schemas` and 3 schemas (Berth, Ship, "
+        "Fleet) all stand at the margin, so what belongs to what can't be told",
         "it has no `openapi`, no `info`, no `paths`, so no operation",
         "it refers to crewMember, which it doesn't define",
         "Ship requires `parameters`, which it doesn't define",

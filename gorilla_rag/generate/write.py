@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Generator as Pieces
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from gorilla_rag.answer import Candidate, Draft
@@ -26,6 +27,7 @@ from gorilla_rag.validate import schema_errors, schema_fault
 
 _ARGUMENT_TOKENS = 400
 _RECALL_TOKENS = 160
+_FURTHER = 4
 _STRING = re.compile(r'(?:[^"\\]|\\.)*"', re.DOTALL)
 _HINT = "ask again with another model, or report this with the question"
 
@@ -159,23 +161,28 @@ class Writer:
         messages, written = prompt.calling(
             self._question, candidates, model.context, model.count_tokens, several=most > 1
         )
-        whole = False
         with closing(self._written(messages, written, None, None, _ARGUMENT_TOKENS)) as pieces:
-            for piece in pieces:  # one more than is read: some models say at the very end what it took
-                if whole:
-                    break
+            for piece in pieces:
                 written += piece
-                whole = piece.rstrip().endswith(("}", "]", "`")) and reading.first_value(written) is not None
+                if piece.rstrip().endswith(("}", "]", "`")) and reading.first_value(written) is not None:
+                    break
+            _ = list(islice(pieces, _FURTHER))  # a fence is closed, and a server says at the very end what it took
         try:
             return reading.calls(written)[:most], ""
         except ValueError as error:
             return [], f"the model wrote no call: {error}"
 
-    def judged(self, doc: ApiDoc | None, values: Mapping[str, Any]) -> Filled:
-        """Arguments that nothing held to a schema, with what the document's finds wrong."""
+    def judged(self, doc: ApiDoc | None, values: Mapping[str, Any], given: Mapping[str, Any], *, most: int) -> Filled:
+        """Arguments that nothing held to a schema, with those given as in `calls`, and what the document's finds wrong.
+
+        Raises:
+            UsageError: an argument is given that the document doesn't have, or one that isn't JSON.
+        """
         if doc is None:
             return Filled(_arguments(values), written=json.dumps(values))
         full = schema.arguments_schema(doc)
+        told = evidence_values.told(given, full)
+        values = evidence_values.merged(*((values, told) if most == 1 else (told, values)))
         missing = tuple(name for name in full.get("required", ()) if name not in values)
         faults = tuple(one for one in schema_errors(values, full, formats=True) if not _is_of(one, missing))
         return Filled(_arguments(values), (), faults, missing, json.dumps(values))

@@ -81,13 +81,13 @@ class DocumentStore:
 
     def of_call(self, call_key: str) -> list[ApiDoc]:
         """Every document of a distinct call."""
-        rows = self._database.execute("SELECT body FROM docs WHERE call_key = ? ORDER BY id", (call_key,))
+        rows = self._database.execute("SELECT body FROM docs WHERE call_key = ? ORDER BY id", (_whole(call_key),))
         return [ApiDoc.from_dict(json.loads(row[0])) for row in rows]
 
     def of_function(self, path: str) -> list[ApiDoc]:
         """One document of each distinct call of a function."""
         query = "SELECT body FROM docs WHERE function = ? AND function != '' GROUP BY call_key ORDER BY min(id)"
-        return [ApiDoc.from_dict(json.loads(row[0])) for row in self._database.execute(query, (path,))]
+        return [ApiDoc.from_dict(json.loads(row[0])) for row in self._database.execute(query, (_whole(path),))]
 
     def catalogue(self) -> dict[str, str]:
         """Every documented call by its source, with its key; the first document's source for each call."""
@@ -154,6 +154,11 @@ class DocumentStore:
         """How many documents have each value of a filter (one of `KINDS_OF_VALUE`)."""
         query = f"SELECT {name}, count(*) FROM docs GROUP BY {name} ORDER BY count(*) DESC, {name}"
         return dict(self._database.execute(query).fetchall())
+
+
+def _whole(text: str) -> str:
+    """A text without half characters, which a model can write and no document has."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def write(

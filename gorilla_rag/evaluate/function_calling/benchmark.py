@@ -119,41 +119,62 @@ def load(name: str, folder: str | Path) -> FunctionBenchmark:
     within = Path(folder) / "bfcl"
     where = (within if within.is_dir() else Path(folder)) / part
     functions, asked = where / "docs.jsonl", where / "queries.jsonl"
-    rows = [row for _, row in _lines(functions)]
-    docs = tuple(tools.document(dict(row["raw"]) | {"id": row["id"]}, source="bfcl")[0] for row in rows)
-    questions = tuple(_question(asked, number, row) for number, row in _lines(asked) if row.get("category") == category)
+    docs = [_function(functions, number, row) for number, row in _lines(functions)]
+    described = {doc.id: raw for doc, raw in docs}
+    rows = [(number, row) for number, row in _lines(asked) if row.get("category") == category]
+    questions = tuple(_question(asked, number, row, described) for number, row in rows)
     return FunctionBenchmark(
         name=name,
         questions=questions,
-        docs=docs,
-        described={row["id"]: row["raw"] for row in rows},
+        docs=tuple(doc for doc, _ in docs),
+        described=described,
         hashes={file.name: sha256(file) for file in (functions, asked)},
         size=len(questions),
     )
 
 
-def _question(file: Path, line: int, row: Mapping[str, Any]) -> FunctionQuestion:
+def _function(file: Path, line: int, row: Mapping[str, Any]) -> tuple[ApiDoc, Mapping[str, Any]]:
+    """A function as a document, and as the leaderboard describes it."""
     try:
-        return FunctionQuestion(
+        return tools.document(dict(row["raw"]) | {"id": row["id"]}, source="bfcl")[0], row["raw"]
+    except (KeyError, TypeError, ValueError, UsageError) as error:
+        raise BenchmarkError(f"not a function: {error!r}", file=str(file), line=line, hint=_WHERE) from error
+
+
+def _question(file: Path, line: int, row: Mapping[str, Any], described: Mapping[str, Any]) -> FunctionQuestion:
+    try:
+        made = FunctionQuestion(
             id=row["id"],
             text=row["query"],
             gold=tuple(row["gold_call"] or ()),
             relevant=tuple(row["relevant_ids"]),
             offered=tuple(row["candidate_ids"]),
         )
+        unknown = [one for one in (*made.relevant, *made.offered) if one not in described]
     except (KeyError, TypeError) as error:
         raise BenchmarkError(f"not a question: {error!r}", file=str(file), line=line, hint=_WHERE) from error
+    if unknown:
+        text = f"{unknown[0]!r} isn't in docs.jsonl"
+        raise BenchmarkError(text, file=str(file), line=line, hint="take both files from one version")
+    return made
 
 
 def _lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a file with their lines' numbers."""
     try:
-        with file.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
-                yield number, json.loads(line)
-    except OSError as error:
-        raise BenchmarkError("no such file", file=str(file), line=0, hint=_WHERE) from error
-    except ValueError as error:
-        raise BenchmarkError(f"not JSON: {error}", file=str(file), line=0, hint=_WHERE) from error
+        lines = file.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BenchmarkError(f"can't be read: {error!r}", file=str(file), line=0, hint=_WHERE) from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise BenchmarkError(f"not JSON: {error}", file=str(file), line=number, hint=_WHERE) from error
+        if not isinstance(row, dict):
+            raise BenchmarkError("not an object", file=str(file), line=number, hint=_WHERE)
+        yield number, row
 
 
 def _digest(text: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gorilla_rag.answer import Answer
+from gorilla_rag.encoders import Encoder
 from gorilla_rag.encoders.embedded import EmbeddedEncoder
 from gorilla_rag.encoders.load import load_encoder
 from gorilla_rag.errors import EndpointError, GenerationFailed
@@ -106,11 +107,12 @@ def _outcome(
 def _of(question: FunctionQuestion, answer: Answer) -> Outcome:
     """What an answer was: its calls as `structured`, a JSON list of `{"query", "tool_name", "arguments"}`."""
     hits = sorted(answer.hits, key=lambda hit: hit.rank)
+    first = answer.hits[0].doc if answer.hits else None
     return Outcome(
         question=question.id,
         api_call=answer.api_call,
         candidates=tuple(hit.doc.id for hit in hits),
-        chosen=answer.hits[0].doc.id if answer.hits and answer.api_call else "",
+        chosen=first.id if first and answer.call and answer.call.path == first.call.path else "",
         structured=json.dumps([call.structured(answer.question) for call in answer.calls], ensure_ascii=False),
         confidence=answer.confidence,
         reason=answer.reason,
@@ -123,10 +125,8 @@ def _stock(benchmark: FunctionBenchmark, out: Path, gorilla: Gorilla, planned: S
     """An index by the stock encoder, where its nearest functions are asked for."""
     if not any(one.among == "five" for one in planned):
         return gorilla.index
-    where, encoder = out / "stock", load_encoder(STOCK)
-    if not (where / "manifest.json").exists():
-        change.build(where, benchmark.docs, encoder)
-    return Index(where, encoder)
+    encoder = load_encoder(STOCK)
+    return Index(_built(out / "stock", benchmark, encoder), encoder)
 
 
 def _who(gorilla: Gorilla) -> dict[str, Any]:
@@ -152,14 +152,18 @@ def _dependencies(
 
 def index(benchmark: FunctionBenchmark, where: Path, *, tell: Tell | None = None) -> Path:
     """The folder of an index of a benchmark's functions, which is built where it isn't there."""
+    return _built(where, benchmark, EmbeddedEncoder(), tell=tell)
+
+
+def _built(where: Path, benchmark: FunctionBenchmark, encoder: Encoder, *, tell: Tell | None = None) -> Path:
     wanted = {doc.id: doc.content_hash for doc in benchmark.docs}
-    if not (where / "manifest.json").exists() or _held(where) != wanted:
-        change.build(where, benchmark.docs, EmbeddedEncoder(), progress=tell)
+    if not (where / "manifest.json").exists() or _held(where, encoder) != wanted:
+        change.build(where, benchmark.docs, encoder, progress=tell)
     return where
 
 
-def _held(where: Path) -> dict[str, str]:
-    opened = Index(where, EmbeddedEncoder)
+def _held(where: Path, encoder: Encoder) -> dict[str, str]:
+    opened = Index(where, encoder)
     held = {doc.id: doc.content_hash for doc in opened.store.documents(range(len(opened)))}
     opened.close()
     return held

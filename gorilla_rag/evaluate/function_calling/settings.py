@@ -51,8 +51,10 @@ def settings(
     """Every setting that these make, in order.
 
     Raises:
-        UsageError: an unknown word.
+        UsageError: an unknown word, or none.
     """
+    if not among or not choosers:
+        raise UsageError("no functions or no choosers", hint=f"name some of {', '.join(AMONG)}; {', '.join(CHOOSERS)}")
     for chooser in choosers:
         one_of(chooser, CHOOSERS, "chooser")
     for one in among:
@@ -122,7 +124,14 @@ class Catalogues:
 
 
 def check(benchmark: FunctionBenchmark, planned: Sequence[Setting]) -> None:
-    """Raises `UsageError` where no function fits a question and other functions than those offered are named."""
+    """Raises `UsageError` where a benchmark can't be asked so.
+
+    Where no function fits a question, it can only be asked among those offered; and there are no more than there are.
+    """
+    for one in planned:
+        if one.among.isdecimal() and int(one.among) > len(benchmark.docs):
+            hint = "ask for fewer, or --among all"
+            raise UsageError(f"among {one.among} of {len(benchmark.docs)} functions", hint=hint)
     if any(not question.relevant for question in benchmark.questions) and any(
         one.among != "offered" for one in planned
     ):
