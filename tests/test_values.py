@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gorilla_rag.errors import UsageError
+from gorilla_rag.generate import given as given_values
 from gorilla_rag.generate import numbers, values
 
 
@@ -137,7 +138,7 @@ def test_what_is_required_and_can_not_be_given_is_not_offered_and_missing() -> N
     assert found
     assert (list(found["properties"]), found["required"]) == (["flag"], ["flag"])
     parameters = {"properties": {"seats": {"type": "integer"}, "flag": {}}, "required": ["seats", "flag"]}
-    assert values.completed({"flag": True}, parameters) == ({"flag": True}, ("seats",))
+    assert given_values.completed({"flag": True}, parameters) == ({"flag": True}, ("seats",))
 
 
 def test_a_default_stands_in_for_what_is_required() -> None:
@@ -145,7 +146,7 @@ def test_a_default_stands_in_for_what_is_required() -> None:
     found = offered("book it", ("seats",), seats=seats)
     assert found
     assert found["properties"] == {"seats": {"const": 2}}
-    assert values.completed({"seats": None}, {"properties": {"seats": seats}, "required": ["seats"]}) == (
+    assert given_values.completed({"seats": None}, {"properties": {"seats": seats}, "required": ["seats"]}) == (
         {"seats": 2},
         (),
     )
@@ -169,15 +170,15 @@ BODY = {"type": "object", "properties": {"n": {"type": "integer"}, "s": {"type":
 
 def test_a_missing_part_of_an_object_is_named_by_its_path() -> None:
     parameters = {"properties": {"body": BODY, "also": BODY}, "required": ["body"]}
-    assert values.completed({"body": {"s": "a", "n": None}}, parameters) == ({"body": {"s": "a"}}, ("body.n",))
-    assert values.completed({}, parameters) == ({}, ("body",))
+    assert given_values.completed({"body": {"s": "a", "n": None}}, parameters) == ({"body": {"s": "a"}}, ("body.n",))
+    assert given_values.completed({}, parameters) == ({}, ("body",))
 
 
 def test_a_missing_part_of_a_list_or_of_an_alternative_is_named_too() -> None:
     card = {"type": "object", "properties": {"card": {"type": "string"}}, "required": ["card"]}
     parameters = {"properties": {"some": {"type": "array", "items": BODY}, "how": {"anyOf": [BODY, card]}}}
-    assert values.completed({"how": {"card": "visa"}}, parameters)[1] == ()
-    found, missing = values.completed({"some": [{"n": 1, "s": None}], "how": {"card": None}}, parameters)
+    assert given_values.completed({"how": {"card": "visa"}}, parameters)[1] == ()
+    found, missing = given_values.completed({"some": [{"n": 1, "s": None}], "how": {"card": None}}, parameters)
     assert found == {"some": [{"n": 1}], "how": {}}
     assert missing == ("some.s", "how.card")
 
@@ -214,7 +215,7 @@ def test_null_says_that_nothing_is_given_unless_it_is_a_value() -> None:
         "properties": {"a": {"type": "string"}, "b": {"type": ["string", "null"]}, "c": inner},
         "required": ["a"],
     }
-    found, missing = values.completed({"a": None, "b": None, "c": {"d": None, "e": None}}, parameters)
+    found, missing = given_values.completed({"a": None, "b": None, "c": {"d": None, "e": None}}, parameters)
     assert found == {"b": None, "c": {"d": None}}
     assert missing == ("a",)
     offer = offered("close ticket 7", ("comment",), comment={"type": ["string", "null"]})
@@ -224,11 +225,11 @@ def test_null_says_that_nothing_is_given_unless_it_is_a_value() -> None:
 
 def test_what_is_given_is_put_in_by_its_path() -> None:
     parameters = {"properties": {"body": BODY}, "required": ["body"]}
-    told = values.told({"body.n": 3}, parameters)
-    assert values.merged({"body": {"s": "a"}}, told) == {"body": {"s": "a", "n": 3}}
+    told = given_values.told({"body.n": 3}, parameters)
+    assert given_values.merged({"body": {"s": "a"}}, told) == {"body": {"s": "a", "n": 3}}
     for wrong in ({"bodi": 1}, {"body.m": 1}, {"body": {1, 2}}):
         with pytest.raises(UsageError):
-            values.told(wrong, parameters)
+            given_values.told(wrong, parameters)
 
 
 def test_an_option_may_be_a_word_of_little_meaning() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +27,16 @@ class Asked:
     def prompt(self) -> str:
         """What the user said."""
         return self.messages[-1]["content"]
+
+    @property
+    def subject(self) -> str:
+        """The API that it is about, where it is about one."""
+        return next(iter(re.findall(r"^Document:\n([^:]+):", self.prompt)), "")
+
+    @property
+    def task(self) -> str:
+        """What is to be done."""
+        return str(re.findall(r"^Task: (.*)$", self.prompt, re.MULTILINE)[0])
 
 
 @dataclass
@@ -84,6 +96,17 @@ class Toy:
             yield Usage(1, 0, start, "")
             yield text[start : start + 3]
         yield Usage(1, 0, len(text), "stop")
+
+
+def filling(values: Mapping[str, Any]) -> Toy:
+    """Writes those arguments, or lists of several calls' arguments, for each API; and a sentence about each."""
+
+    def says(asked: Asked) -> str:
+        if asked.prefill.endswith(('"arguments":', '"calls":')):
+            return json.dumps(values[asked.subject])
+        return ' does it with what the question has."}'
+
+    return Toy(says)
 
 
 def wanderer(seed: int = 0) -> Toy:

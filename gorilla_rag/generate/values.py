@@ -18,7 +18,6 @@ from itertools import islice
 from typing import Any
 
 from gorilla_rag.call import EXPR_KEY
-from gorilla_rag.errors import UsageError
 from gorilla_rag.generate import lists, numbers
 from gorilla_rag.text import STOP_WORDS, bm25_words
 from gorilla_rag.validate import fitting, schema_errors
@@ -65,49 +64,6 @@ def offered(parameters: Mapping[str, Any], question: str, *, longest: int = LONG
     return made if made and made["properties"] else None
 
 
-def without_repeats(value: Any, offer: Mapping[str, Any]) -> Any:
-    """What was written of an offer; a list made of the question's values has none of them twice.
-
-    A list that repeats a value stands in the question as a whole, and is offered so.
-    """
-    if isinstance(value, Mapping):
-        inner = offer.get("properties", {})
-        return {name: without_repeats(one, inner.get(name, {})) for name, one in value.items()}
-    if not isinstance(value, list) or offer.get("type") != "array":
-        return value
-    items = {json.dumps(one): without_repeats(one, offer["items"]) for one in value}
-    return list(items.values()) if len(items) >= offer["minItems"] else value
-
-
-def completed(values: Any, parameters: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:
-    """Arguments as they are sent, and the paths (`body.name`) of those that are required and aren't there.
-
-    A `null` that the schema doesn't have says that an argument isn't given: its default stands in, or nothing.
-    """
-    defs, missing = parameters.get("$defs", {}), dict[str, None]()
-
-    def kept(value: Any, schema: Any, path: str) -> Any:
-        given = _resolved(schema, defs)
-        if isinstance(value, list):
-            return [kept(item, given.get("items", {}), path) for item in value]
-        if not isinstance(value, Mapping):
-            return value
-        given = _branch(given, value, defs)
-        properties, made = given.get("properties", {}), dict[str, Any]()
-        for name, one in value.items():
-            inner = _resolved(properties.get(name, {}), defs)
-            if one is None and not _admits_null(inner, parameters):
-                if "default" in inner:
-                    made[name] = inner["default"]
-            else:
-                made[name] = kept(one, inner, f"{path}.{name}".removeprefix("."))
-        absent = (name for name in given.get("required", ()) if name not in made)
-        missing.update(dict.fromkeys(f"{path}.{name}".removeprefix(".") for name in absent))
-        return made
-
-    return kept(values, {**parameters, "type": "object"}, ""), tuple(missing)
-
-
 def calls_asked(parameters: Mapping[str, Any], question: str) -> tuple[int, int]:
     """How many calls a question asks for at least and at most, by the values that it lists.
 
@@ -115,7 +71,7 @@ def calls_asked(parameters: Mapping[str, Any], question: str) -> tuple[int, int]
     of 8` may be two; a distance between two cities is one, because a call takes both.
     """
     defs = parameters.get("$defs", {})
-    schemas = {name: _resolved(one, defs) for name, one in parameters.get("properties", {}).items()}
+    schemas = {name: resolved(one, defs) for name, one in parameters.get("properties", {}).items()}
     single = {name: one for name, one in schemas.items() if one.get("type") in ("integer", "number", "string")}
     needed = {name: one for name, one in single.items() if name in parameters.get("required", ())} or single
     numeric = [name for name, one in needed.items() if one["type"] != "string"]
@@ -130,44 +86,6 @@ def calls_asked(parameters: Mapping[str, Any], question: str) -> tuple[int, int]
     takes_lists = any(one.get("type") == "array" for one in schemas.values())
     least = max([1, *numbered]) if len(numeric) == 1 and not takes_lists else 1
     return least, max([1, *most])
-
-
-def told(given: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """What is given beside a question, as arguments; `body.name` is the `name` in `body`.
-
-    Raises:
-        UsageError: a name that the arguments don't have, or a value that isn't JSON.
-    """
-    made: dict[str, Any] = {}
-    defs = parameters.get("$defs", {})
-    for path, value in given.items():
-        names = [path] if path in parameters.get("properties", {}) else path.split(".")
-        schema: Mapping[str, Any] = parameters
-        place = made
-        for number, name in enumerate(names):
-            properties = _resolved(schema, defs).get("properties", {})
-            if name not in properties:
-                known = ", ".join(properties) or "none"
-                raise UsageError(f"no argument is called {path!r}", hint=f"the arguments are {known}")
-            schema = properties[name]
-            if number < len(names) - 1:
-                place = place.setdefault(name, {})
-        try:
-            json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise UsageError(f"{path} is given {value!r}, which isn't JSON", hint="give a JSON value") from error
-        place[names[-1]] = value
-    return made
-
-
-def merged(written: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments as written, with those given in their place, to any depth."""
-    made = dict(written)
-    for name, value in given.items():
-        inner = made.get(name)
-        both = isinstance(inner, Mapping) and isinstance(value, Mapping)
-        made[name] = merged(inner, value) if both else value  # type: ignore[arg-type]
-    return made
 
 
 @dataclass
@@ -192,13 +110,13 @@ class _Question:
         self._left -= 1
         if depth > _DEEPEST or self._left < 0:
             return None
-        given = _resolved(schema, self.defs)
+        given = resolved(schema, self.defs)
         if "const" in given:
             return {"const": given["const"]}
         if isinstance(given.get("enum"), list):
             return self._options(given, path, needed=needed)
-        if alternatives := _alternatives(given):
-            found = [self.narrowed(one, path, needed=needed, depth=depth + 1) for one in alternatives]
+        if parts := alternatives(given):
+            found = [self.narrowed(one, path, needed=needed, depth=depth + 1) for one in parts]
             kept = [one for one in found if one]
             return kept[0] if len(kept) == 1 else {"anyOf": kept} if kept else None
         kind = given.get("type")
@@ -220,11 +138,11 @@ class _Question:
         properties = schema.get("properties", {})
         required = [name for name in schema.get("required", []) if name in properties]
         for name, one in properties.items():
-            place, must, given = f"{path}.{name}".removeprefix("."), name in required, _resolved(one, self.defs)
+            place, must, given = f"{path}.{name}".removeprefix("."), name in required, resolved(one, self.defs)
             if found := self.narrowed(one, place, needed=must, depth=depth + 1):
                 kept[name] = _or_null(found, given) if must else found
                 required += [name] if not must and self._gives(name, one) else []
-            elif must and ("default" in given or _admits_null(given, {"$defs": self.defs})):
+            elif must and ("default" in given or admits_null(given, {"$defs": self.defs})):
                 kept[name] = {"const": given.get("default")}
         optional = [name for name in kept if name not in schema.get("required", ()) or "const" not in kept[name]]
         if path and not (optional if not needed else kept):
@@ -233,7 +151,7 @@ class _Question:
         return {"type": "object", "properties": kept, "required": required, "additionalProperties": False}
 
     def _is_object(self, value: Any, schema: Mapping[str, Any]) -> bool:
-        return isinstance(value, dict) and not schema_errors(value, _alone(schema, {"$defs": self.defs}))
+        return isinstance(value, dict) and not schema_errors(value, alone(schema, {"$defs": self.defs}))
 
     def _list(self, schema: Mapping[str, Any], path: str, *, needed: bool, depth: int) -> dict[str, Any] | None:
         given = needed or self._speaks_of(path, schema)
@@ -249,11 +167,11 @@ class _Question:
 
     def _whole_lists(self, schema: Mapping[str, Any]) -> list[Any]:
         """Lists that stand in the question as they are: in brackets, else joined by commas and `and`."""
-        whole, items = _alone(schema, {"$defs": self.defs}), _resolved(schema.get("items", {}), self.defs)
+        whole, items = alone(schema, {"$defs": self.defs}), resolved(schema.get("items", {}), self.defs)
         numeric = items.get("type") in ("integer", "number")
         joined = [[_as_number(one) if numeric else one for one in reading] for some in self._joined for reading in some]
         for found in (self._bracketed, joined):
-            if kept := [one for one in found if isinstance(one, list) and one and not schema_errors(one, whole)]:
+            if kept := fitting((one for one in found if isinstance(one, list) and one), whole):
                 return list({json.dumps(one): one for one in kept}.values())[:_MOST_LISTS]
         return []
 
@@ -271,7 +189,7 @@ class _Question:
         """Numbers that stand beside the argument's name; else those beside no other's; else all."""
         described = f"{path} {schema.get('description', '')}".lower()
         percent = "percent" in described or "%" in described
-        name, whole = path.rpartition(".")[2], _alone(schema, {"$defs": self.defs})
+        name, whole = path.rpartition(".")[2], alone(schema, {"$defs": self.defs})
         own = [number for number in self._numbers if _stands_beside(name, number)]
         listed = {value for some in self._numbered if any(one.value in some for one in own) for value in some}
         own = [number for number in self._numbers if number in own or number.value in listed]
@@ -297,7 +215,7 @@ class _Question:
 
     def _gives(self, name: str, schema: Any) -> bool:
         """Whether the question gives what may be left out: it names an option, or the argument beside a number."""
-        given = _resolved(schema, self.defs)
+        given = resolved(schema, self.defs)
         if isinstance(given.get("enum"), list) and any(isinstance(one, str) for one in given["enum"]):
             return True
         numeric = given.get("type") in ("integer", "number") or "enum" in given
@@ -308,6 +226,7 @@ class _Question:
         return not self._words.isdisjoint(bm25_words(f"{path.rpartition('.')[2]} {schema.get('title', '')}"))
 
 
+@lru_cache(maxsize=1024)
 def _as_number(text: str) -> int | float | None:
     """The only number of a text."""
     found = list(numbers.read(text))
@@ -323,7 +242,7 @@ def _names(value: Any, defs: Mapping[str, Any]) -> Iterator[str]:
     if isinstance(value, Mapping):
         properties = value.get("properties")
         for name, one in properties.items() if isinstance(properties, Mapping) else ():
-            if _resolved(one, defs).get("type") in ("integer", "number"):
+            if resolved(one, defs).get("type") in ("integer", "number"):
                 yield name
     for part in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
         yield from _names(part, defs)
@@ -345,19 +264,10 @@ def _or_null(found: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]
     return {"enum": [*found["enum"], None]} if one_of_the_question else found
 
 
-def _admits_null(schema: Mapping[str, Any], parameters: Mapping[str, Any]) -> bool:
+def admits_null(schema: Mapping[str, Any], parameters: Mapping[str, Any]) -> bool:
     """Whether `null` is a value; of what may be anything it only says that nothing is given."""
     says = {key for key in schema if not key.startswith("x-")} - {"description", "title", "default", "examples"}
-    return bool(says) and not schema_errors(None, _alone(schema, parameters))
-
-
-def _branch(schema: Mapping[str, Any], value: Mapping[str, Any], defs: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The alternative that a value is of: the first that has all of its keys."""
-    for one in _alternatives(schema) if "anyOf" in schema or "oneOf" in schema else ():
-        found = _resolved(one, defs)
-        if set(value) <= set(found.get("properties", {})):
-            return found
-    return schema
+    return bool(says) and not schema_errors(None, alone(schema, parameters))
 
 
 # Every candidate is offered what stands in the same question.
@@ -418,7 +328,7 @@ def _dates(question: str, *, whole: bool) -> Iterator[str]:
                 yield found.date().isoformat()
 
 
-def _alternatives(schema: Mapping[str, Any]) -> list[Any]:
+def alternatives(schema: Mapping[str, Any]) -> list[Any]:
     """What a schema may be instead of one thing, `null` left out."""
     for key in ("anyOf", "oneOf"):
         if isinstance(schema.get(key), list):
@@ -429,7 +339,7 @@ def _alternatives(schema: Mapping[str, Any]) -> list[Any]:
     return []
 
 
-def _resolved(schema: Any, defs: Mapping[str, Any]) -> Mapping[str, Any]:
+def resolved(schema: Any, defs: Mapping[str, Any]) -> Mapping[str, Any]:
     """A schema, what it refers to in its place."""
     for _ in range(_DEEPEST):
         reference = schema.get("$ref") if isinstance(schema, Mapping) else None
@@ -440,6 +350,6 @@ def _resolved(schema: Any, defs: Mapping[str, Any]) -> Mapping[str, Any]:
     return schema if isinstance(schema, Mapping) else {}
 
 
-def _alone(schema: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def alone(schema: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """A schema with what it may refer to."""
     return {**(schema if isinstance(schema, Mapping) else {}), "$defs": dict(parameters.get("$defs", {}))}

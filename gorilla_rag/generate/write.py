@@ -20,6 +20,7 @@ from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.call import Argument, argument
 from gorilla_rag.errors import GenerationFailed, UsageError
 from gorilla_rag.generate import evidence, prompt, reading, schema
+from gorilla_rag.generate import given as given_values
 from gorilla_rag.generate import values as evidence_values
 from gorilla_rag.generate.base import Generator, Message, Usage
 from gorilla_rag.generate.partial import StringReader
@@ -120,16 +121,16 @@ class Writer:
         """The arguments of a tool or an operation: each of its type, and copied from the question or given."""
         most = number[1]
         full = schema.arguments_schema(doc)
-        told = evidence_values.told(given, full)
+        told = given_values.told(given, full)
         whole = {name for name, value in told.items() if most == 1 and not isinstance(value, Mapping)}
         rest = {name: one for name, one in full.get("properties", {}).items() if name not in whole}
         needed = [name for name in full.get("required", []) if name in rest]
         offer = _compilable_offer({**full, "properties": rest, "required": needed}, asked, self._question)
         each, removed = self._filled(doc, choice, asked, offer, number) if offer else ([{}], ())
         made = []
-        for written in _distinct([evidence_values.without_repeats(one, offer or {}) for one in each]):
+        for written in _distinct([given_values.without_repeats(one, offer or {}) for one in each]):
             both = (written, told) if most == 1 else (told, _there(written))
-            made.append(_judged(full, evidence_values.merged(*both), removed))
+            made.append(_judged(full, given_values.merged(*both), removed))
         return made
 
     def _filled(
@@ -181,8 +182,8 @@ class Writer:
         if doc is None:
             return Filled(_arguments(values), written=json.dumps(values))
         full = schema.arguments_schema(doc)
-        told = evidence_values.told(given, full)
-        values = evidence_values.merged(*((values, told) if most == 1 else (told, values)))
+        told = given_values.told(given, full)
+        values = given_values.merged(*((values, told) if most == 1 else (told, values)))
         missing = tuple(name for name in full.get("required", ()) if name not in values)
         faults = tuple(one for one in schema_errors(values, full, formats=True) if not _is_of(one, missing))
         return Filled(_arguments(values), (), faults, missing, json.dumps(values))
@@ -297,7 +298,7 @@ def _with_required(offer: dict[str, Any] | None, further: dict[str, Any] | None)
 
 def _judged(full: Mapping[str, Any], given: Mapping[str, Any], removed: tuple[str, ...]) -> Filled:
     """Arguments as they are sent, with what is missing and what the whole schema finds wrong."""
-    values, missing = evidence_values.completed(given, full)
+    values, missing = given_values.completed(given, full)
     values = {name: values[name] for name in full.get("properties", {}) if name in values}
     faults = tuple(one for one in schema_errors(values, full, formats=True) if not _is_of(one, missing))
     return Filled(_arguments(values), removed, faults, missing, json.dumps(values))

@@ -63,6 +63,8 @@ class SchemaReader:
     _waiting: list[str] = field(default_factory=list)
     _wholes: dict[str, Any] = field(default_factory=dict)
     _definitions: dict[str, Any] = field(default_factory=dict)
+    _refers: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _fine: set[str] = field(default_factory=set)
 
     def read(self, schema: Any) -> dict[str, Any]:
         """A schema with everything that it refers to under `$defs`."""
@@ -85,7 +87,9 @@ class SchemaReader:
             name = waiting.pop()
             if name not in defs:
                 defs[name] = self._definitions[name]
-                waiting += _references(defs[name])
+                if name not in self._refers:
+                    self._refers[name] = tuple(_references(defs[name]))
+                waiting += self._refers[name]
         return whole | ({"$defs": {name: defs[name] for name in sorted(defs)}} if defs else {})
 
     def _schema(self, schema: Any) -> Any:
@@ -232,13 +236,17 @@ class SchemaReader:
         return found
 
     def _mended(self, schema: Any) -> Any:
-        """The schema without what the meta-schema doesn't allow, keyword by keyword."""
+        """The schema without what the meta-schema doesn't allow, keyword by keyword; one that is fine is read once."""
         from jsonschema import Draft202012Validator
+
+        if (text := json.dumps(schema)) in self._fine:
+            return schema
 
         validator = Draft202012Validator(Draft202012Validator.META_SCHEMA)
         for _ in range(_MOST_MENDED):
             error = next(iter(validator.iter_errors(schema)), None)
             if error is None:
+                self._fine.add(text)
                 return schema
             path = [*error.absolute_path]
             if not path:

@@ -1,6 +1,7 @@
 """`make bench`: a table on stdout and `bench.json`. Name sections to run some: `make bench ARGS="cold warm"`.
 
-`evaluation` and `modes` need published data (`DATA=FOLDER`, with apibench/ in it) and measure nothing without.
+`evaluation` and `modes` need published data (`DATA=FOLDER`, with apibench/ in it) and measure nothing without;
+`sources` measures more with it (openapi/ and bfcl/).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import checking, cold, device, engines, evaluation, packages, scale, training, warm
+from tests.benchmarks import checking, cold, device, engines, evaluation, packages, scale, sources, training, warm
 from tests.benchmarks.measure import Row
 
 SECTIONS = {
@@ -27,6 +28,7 @@ SECTIONS = {
     "device": device.rows,
     "check": checking.rows,
     "packages": packages.rows,
+    "sources": sources.rows,
     "training": training.rows,
     "evaluation": evaluation.rows,
     "modes": evaluation.modes,
