@@ -31,4 +31,4 @@ def test_what_is_acceptable_is_documented_and_most_is_found(data: Path) -> None:
         any(hit.doc.id in request["acceptable"] for hit in gorilla.search(request["question"], k=5))
         for request in REQUESTS
     ]
-    assert sum(found) >= 72  # .76 when this was written; .85 is what is wanted
+    assert sum(found) >= 74  # .77 when this was written; .85 is what is wanted
