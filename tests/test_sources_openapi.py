@@ -166,6 +166,13 @@ def test_what_is_no_schema_is_left_out_and_noted(tmp_path: Path) -> None:
     assert any("maximum" in note and "'50' is not of type 'number'" in note for note in found.notes)
 
 
+def test_what_is_no_schema_is_left_out_wherever_it_stands(tmp_path: Path) -> None:
+    given = {"parameters": [{"name": "q", "in": "query", "schema": {"type": "integer", "maximum": "50"}}]}
+    found = read(tmp_path, definition({f"/{number}": {"get": given} for number in range(3)}))
+    assert [arguments(doc)["q"] for doc in found.docs] == [{"type": "integer", "x-in": "query"}] * 3
+    assert len(found.notes) == 1
+
+
 def test_what_is_only_ever_answered_is_not_asked_for(tmp_path: Path) -> None:
     ship = {
         "type": "object",

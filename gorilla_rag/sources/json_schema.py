@@ -64,7 +64,7 @@ class SchemaReader:
     _wholes: dict[str, Any] = field(default_factory=dict)
     _definitions: dict[str, Any] = field(default_factory=dict)
     _refers: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    _fine: set[str] = field(default_factory=set)
+    _mended_before: dict[str, Any] = field(default_factory=dict)
 
     def read(self, schema: Any) -> dict[str, Any]:
         """A schema with everything that it refers to under `$defs`."""
@@ -236,17 +236,20 @@ class SchemaReader:
         return found
 
     def _mended(self, schema: Any) -> Any:
-        """The schema without what the meta-schema doesn't allow, keyword by keyword; one that is fine is read once."""
-        from jsonschema import Draft202012Validator
+        """The schema without what the meta-schema doesn't allow; the same one is looked at once."""
+        text = json.dumps(schema)
+        if text not in self._mended_before:
+            self._mended_before[text] = self._without_faults(schema)
+        return self._mended_before[text]
 
-        if (text := json.dumps(schema)) in self._fine:
-            return schema
+    def _without_faults(self, schema: Any) -> Any:
+        """Keyword by keyword."""
+        from jsonschema import Draft202012Validator
 
         validator = Draft202012Validator(Draft202012Validator.META_SCHEMA)
         for _ in range(_MOST_MENDED):
             error = next(iter(validator.iter_errors(schema)), None)
             if error is None:
-                self._fine.add(text)
                 return schema
             path = [*error.absolute_path]
             if not path:
