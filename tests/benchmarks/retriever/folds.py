@@ -20,7 +20,7 @@ from gorilla_rag.train.leaks import guard, remove_leaks
 from gorilla_rag.train.rows import rows
 from gorilla_rag.train.settings import Settings
 from tests.benchmarks.retriever import data
-from tests.benchmarks.retriever.measuring import METRICS, measured_anew
+from tests.benchmarks.retriever.measuring import METRICS, Mode, measured_anew
 from tests.benchmarks.retriever.training import SHIPPED, Tell
 
 HUBS = ("apibench/huggingface", "apibench/tensorflowhub")
@@ -32,7 +32,7 @@ def run(folder: Path, work: Path, shipped: Path, tell: Tell, settings: Settings 
     """Trains and measures every fold, unless that was done; the scores lie beside those of `measure`."""
     hubs = [data.measured(name, folder) for name in HUBS]
     fold_of = [_folds(asked) for asked in hubs]
-    found = {
+    found: dict[str, dict[Mode, dict[str, list[float]]]] = {
         asked.name: {mode: {metric: [0.0] * len(asked.questions) for metric in METRICS} for mode in RETRIEVALS}
         for asked in hubs
     }

@@ -8,19 +8,20 @@ from pathlib import Path
 import numpy as np
 
 from gorilla_rag.evaluate.statistics import Estimate, PairedTest
-from gorilla_rag.index.index import Retrieval
 from tests.benchmarks.retriever import data, folds
-from tests.benchmarks.retriever.measuring import Scores, measure
+from tests.benchmarks.retriever.measuring import Mode, measure
 
 TUNED = "api-minilm"
 STOCK = "stock"
 METRICS_SHOWN = ("first", "five", "recall@5", "ndcg@10")
 COMPARED = ("first", "five", "ndcg@10")
-_ROWS: tuple[tuple[str, str, Retrieval], ...] = (
+_ROWS: tuple[tuple[str, str, Mode], ...] = (
     ("BM25", STOCK, "bm25"),
     ("stock", STOCK, "dense"),
+    ("stock, BM25: RRF", STOCK, "rrf"),
     ("stock + BM25", STOCK, "hybrid"),
     ("tuned", TUNED, "dense"),
+    ("tuned, BM25: RRF", TUNED, "rrf"),
     ("tuned + BM25", TUNED, "hybrid"),
 )
 
@@ -42,22 +43,20 @@ def _other_shares(label: str) -> str:
 
 def _left_out(folder: Path, work: Path, other: str) -> Iterator[str]:
     """nDCG@10 on each corpus by an encoder that was trained on the others."""
-    yield "| Left out | questions | BM25 | stock | stock + BM25 | tuned | tuned + BM25 | tuned − stock | relative |"
-    yield "|---|--:|--:|--:|--:|--:|--:|--:|--:|"
+    yield f"| Left out | questions | {' | '.join(title for title, *_ in _ROWS)} | tuned − stock | relative |"
+    yield "|---|" + "--:|" * (len(_ROWS) + 3)
     gains = []
     for name in data.LEFT_OUT:
         asked = data.LEFT_OUT[name](folder)
-        stock, tuned = (_known(asked, label, work) for label in (STOCK, f"without-{name}{other}"))
-        if stock is None or tuned is None:
+        found = {STOCK: measure(asked, None, STOCK, work), TUNED: measure(asked, None, f"without-{name}{other}", work)}
+        if not all(found.values()):
             continue
-        test = tuned["dense"].against(stock["dense"], "ndcg@10")
-        before = stock["dense"].estimate("ndcg@10").value
-        gains.append(test.difference.value / before)
-        cells = [stock["bm25"], stock["dense"], stock["hybrid"], tuned["dense"], tuned["hybrid"]]
-        shown = " | ".join(f"{one.estimate('ndcg@10').value:.3f}" for one in cells)
-        yield f"| {name} | {len(asked.questions):,} | {shown} | {_difference(test)} | {gains[-1]:+.1%} |"
+        test = found[TUNED]["dense"].against(found[STOCK]["dense"], "ndcg@10")
+        gains.append(test.difference.value / found[STOCK]["dense"].estimate("ndcg@10").value)
+        shown = " | ".join(short(found[label][mode].estimate("ndcg@10").value) for _, label, mode in _ROWS)
+        yield f"| {name} | {len(asked.questions):,} | {shown} | {difference(test)} | {_percent(gains[-1])} |"
     if gains:
-        yield f"| mean | | | | | | | | {np.mean(gains):+.1%} |"
+        yield f"| mean |{' |' * (len(_ROWS) + 2)} {_percent(float(np.mean(gains)))} |"
 
 
 def _never(folder: Path, work: Path) -> Iterator[str]:
@@ -66,17 +65,15 @@ def _never(folder: Path, work: Path) -> Iterator[str]:
     yield "|---|---|" + "--:|" * (len(METRICS_SHOWN) + len(COMPARED))
     for name in data.MEASURED:
         asked = data.measured(name, folder)
-        found = {label: _known(asked, label, work) for label in (STOCK, TUNED)}
+        found = {label: measure(asked, None, label, work) for label in (STOCK, TUNED)}
         for title, label, mode in _ROWS:
-            scores = found[label]
-            if scores is None:
+            if mode not in found[label]:
                 continue
-            own = scores[mode]
+            own, stock = found[label][mode], found[STOCK].get(mode)
             cells = [_estimate(own.estimate(metric)) for metric in METRICS_SHOWN]
-            stock = found[STOCK]
             gains = [""] * len(COMPARED)
             if label == TUNED and stock is not None:
-                gains = [_difference(own.against(stock[mode], metric)) for metric in COMPARED]
+                gains = [difference(own.against(stock, metric)) for metric in COMPARED]
             yield f"| {name} ({len(asked.questions):,}) | {title} | {' | '.join([*cells, *gains])} |"
 
 
@@ -86,38 +83,37 @@ def _folds(folder: Path, work: Path) -> Iterator[str]:
     yield "|---|---|--:|--:|--:|--:|"
     for name in folds.HUBS:
         asked = data.measured(name, folder)
-        tuned, found = (_known(asked, label, work) for label in (TUNED, folds.LABEL))
-        shown: tuple[tuple[Retrieval, str], ...] = (("dense", ""), ("hybrid", " + BM25"))
+        tuned, found = (measure(asked, None, label, work) for label in (TUNED, folds.LABEL))
+        shown: tuple[tuple[Mode, str], ...] = (("dense", ""), ("hybrid", " + BM25"))
         for mode, title in shown:
-            if tuned is None or found is None:
+            if not (tuned and found):
                 continue
             for scores, row in ((tuned, "tuned"), (found, "tuned further on other folds")):
                 cells = [_estimate(scores[mode].estimate(metric)) for metric in ("first", "five")]
                 gains = ["", ""]
                 if scores is found:
-                    gains = [_difference(found[mode].against(tuned[mode], metric)) for metric in ("first", "five")]
+                    gains = [difference(found[mode].against(tuned[mode], metric)) for metric in ("first", "five")]
                 yield f"| {name} | {row}{title} | {' | '.join([*cells, *gains])} |"
 
 
-def _known(asked: data.Asked, label: str, work: Path) -> dict[Retrieval, Scores] | None:
-    """Scores that were measured before."""
-    if not (work / "scores" / label / f"{asked.name.replace('/', '-')}.json").is_file():
-        return None
-    return measure(asked, None, label, work)
-
-
 def _estimate(found: Estimate) -> str:
-    return f"{_short(found.value)} [{_short(found.low)}, {_short(found.high)}]"
+    return f"{short(found.value)} [{short(found.low)}, {short(found.high)}]"
 
 
-def _difference(test: PairedTest) -> str:
+def difference(test: PairedTest) -> str:
+    """What one row gains over another, with its interval."""
     found = test.difference
     return f"{_signed(found.value)} [{_signed(found.low)}, {_signed(found.high)}]"
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
+    """Three digits, without a zero before the point."""
     return f"{value:.3f}".removeprefix("0")
 
 
 def _signed(value: float) -> str:
     return f"{value:+.3f}".replace("0.", ".", 1)
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:+.1f} %"
