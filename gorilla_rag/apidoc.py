@@ -116,8 +116,7 @@ class ApiDoc:
     @cached_property
     def content_hash(self) -> str:
         """SHA-256 of everything but the id; decides what has to be encoded again."""
-        left_out = ("id",) if self.details else ("id", "details")
-        content = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in left_out}
+        content = {key: value for key, value in self.to_dict().items() if key != "id"}
         return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
