@@ -17,6 +17,7 @@ from rank_bm25 import BM25Okapi
 from gorilla_rag.encoders.embedded import EmbeddedEncoder
 from gorilla_rag.evaluate import Benchmark, responses
 from gorilla_rag.evaluate import apibench as evaluation
+from gorilla_rag.evaluate.baselines import RANDOM
 from gorilla_rag.evaluate.noise import noise
 from gorilla_rag.index import change
 from gorilla_rag.index.check import check
@@ -167,14 +168,19 @@ def test_questions_and_what_is_wrong_with_them_are_counted(benchmarks: dict[str,
 
 
 def test_the_recorded_retrieval_baseline_is_made_again(data: Path) -> None:
-    """Nothing may have moved by more than half a point; what moved is printed."""
+    """No figure may have moved by more than half a point; what moved is printed.
+
+    Another processor rounds vectors in another way, so that near ties change places. That moves an interval's ends, and
+    which candidate is drawn at random, by more than the figures; these are printed alone.
+    """
     recorded = json.loads(baseline.RECORDED.read_text(encoding="utf-8"))
     made = baseline.figures(data)
     names = tuple(evaluation.NAMES)
     moved = [item for name in names for item in baseline.moved(recorded[name], made[name], name)]
     print(f"\n{len(moved)} figures moved")
     print("\n".join(f"{path}: {before} -> {after}" for path, before, after in moved))
-    assert all(abs(after - before) <= 0.005 for _, before, after in moved)
+    figures = [item for item in moved if RANDOM not in item[0] and not item[0].endswith(("/low", "/high"))]
+    assert all(abs(after - before) <= 0.005 for _, before, after in figures)
     for hub, (constant, domain) in CONSTANT.items():
         rows = made[f"apibench/{hub}"]["rows"]
         assert rows["constant call"]["api_match"]["micro"]["value"] == pytest.approx(constant, abs=0.0005)
