@@ -6,6 +6,7 @@ is compiled here first, with the same engine, and the caller checks what was wri
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import math
@@ -19,7 +20,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from gorilla_rag.errors import GenerationFailed, ModelCorrupt
+from gorilla_rag.digests import sha256
+from gorilla_rag.errors import GenerationFailed, ModelCorrupt, ModelMissing
+from gorilla_rag.generate import adapter_card
 from gorilla_rag.generate.base import Message, Usage
 from gorilla_rag.generate.schema import check_grammar
 from gorilla_rag.models import registry
@@ -41,20 +44,21 @@ class LlamaCppGenerator:
     Args:
         model: a registry name.
         weights: a GGUF file to load instead; its `sha256` stays empty.
+        adapter: folder of an adapter that was trained on these weights, with its card and its GGUF file.
         context: tokens of prompt and completion together.
         threads: of computation; all cores by default.
 
     Raises:
-        ModelMissing, ModelCorrupt: the weights aren't there or aren't right.
+        ModelMissing, ModelCorrupt: the weights or the adapter aren't there or aren't right.
+        AdapterMismatch: the adapter is for other weights or other prompts.
     """
-
-    joint_weight = 0.0
 
     def __init__(
         self,
         model: str = registry.GENERATOR,
         *,
         weights: Path | None = None,
+        adapter: Path | None = None,
         context: int = CONTEXT,
         threads: int | None = None,
     ) -> None:
@@ -63,7 +67,12 @@ class LlamaCppGenerator:
         self.sha256 = "" if weights else found.sha256[found.weights]
         self._key = secrets.token_urlsafe(24)
         file = weights or registry.weights(model)
-        self._server = _server(file, context, threads or os.cpu_count() or 1, self._key)
+        self.joint_weight, more = 0.0, None
+        if adapter is not None:
+            card, more = _adapter(adapter, self.sha256 or sha256(file))
+            self.id, self.joint_weight = f"{self.id} + {adapter.name}", card.joint_weight
+            self.sha256 = hashlib.sha256(f"{card.base}\n{sha256(more)}\n".encode()).hexdigest()
+        self._server = _server(file, more, context, threads or os.cpu_count() or 1, self._key)
         self.count_tokens = lru_cache(maxsize=8192)(self._count_tokens)
         self._rendered = lru_cache(maxsize=256)(self._render)
 
@@ -162,11 +171,23 @@ class LlamaCppGenerator:
         return found
 
 
-def _server(weights: Path, context: int, threads: int, key: str) -> Any:
+def _adapter(folder: Path, base: str) -> tuple[adapter_card.AdapterCard, Path]:
+    """An adapter's card, and the file that llama.cpp loads."""
+    card, file = adapter_card.read(folder), folder / adapter_card.GGUF
+    if card is None or not file.is_file():
+        lacks = adapter_card.CARD if card is None else adapter_card.GGUF
+        raise ModelMissing(f"{folder} has no {lacks}", hint="give the folder that `gorilla-rag train generator` wrote")
+    card.check(folder, base)
+    return card, file
+
+
+def _server(weights: Path, adapter: Path | None, context: int, threads: int, key: str) -> Any:
     import xllamacpp
 
     params = xllamacpp.CommonParams()
     params.model.path = str(weights)
+    if adapter:
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
     params.n_ctx = context
     params.n_parallel = 1
     params.cpuparams.n_threads = threads

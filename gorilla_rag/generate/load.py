@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from gorilla_rag.answer import one_of
@@ -22,7 +23,8 @@ def load_generator(
     Args:
         spec: a registry name (`smollm2-135m`: llama.cpp, in this process), `transformers:` and a model's name or
             folder, or `openai:`, a model's name, `@` and an endpoint's base URL.
-        adapter: a PEFT adapter's folder, for `transformers:`.
+        adapter: an adapter's folder: PEFT's for `transformers:`, one that `gorilla-rag train generator` wrote for a
+            registry name.
         device: a torch device, for `transformers:`.
         quantize: `4bit`, for `transformers:`.
 
@@ -36,19 +38,22 @@ def load_generator(
         if quantize is not None:
             one_of(quantize, ("4bit",), "quantize")
         return partial(_transformers, name, given)
-    if given:
-        raise UsageError(f"generator {spec!r} takes no {', '.join(given)}", hint="these are for transformers:MODEL")
+    is_known = spec in registry.MODELS and registry.MODELS[spec].purpose == "generator"
+    if refused := given.keys() - ({"adapter"} if is_known else set()):
+        raise UsageError(
+            f"generator {spec!r} takes no {', '.join(sorted(refused))}", hint="these are for transformers:MODEL"
+        )
     if kind == "openai" and name:
         return _openai(name)
-    if spec not in registry.MODELS or registry.MODELS[spec].purpose != "generator":
+    if not is_known:
         raise UsageError(f"generator is {spec!r}", hint=_FORMS)
-    return partial(_embedded, spec)
+    return partial(_embedded, spec, adapter)
 
 
-def _embedded(name: str) -> Generator:
+def _embedded(name: str, adapter: str | None) -> Generator:
     from gorilla_rag.generate.llama_cpp import LlamaCppGenerator
 
-    return LlamaCppGenerator(name)
+    return LlamaCppGenerator(name, adapter=Path(adapter) if adapter else None)
 
 
 def _transformers(name: str, given: Mapping[str, Any]) -> Generator:

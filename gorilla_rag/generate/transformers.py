@@ -63,7 +63,7 @@ class TransformersGenerator:
         dtype: what it computes in; bfloat16 on a GPU, float32 on the processor.
         quantize: `4bit` loads the weights as NF4 through bitsandbytes, to a quarter of their memory.
         context: tokens of prompt and completion together; 2048, or what the model has if that is less.
-        joint_weight: weight of the label's log-probability in `joint`.
+        joint_weight: weight of the label's log-probability in `joint`; the adapter's own if it says one.
 
     Raises:
         ModelMissing, ModelCorrupt: the weights aren't there or can't be read.
@@ -89,8 +89,11 @@ class TransformersGenerator:
         loaded, tokenizer = checkpoint.load(found, device=place, dtype=dtype, quantize=quantize)
         files, name = found.weights, found.id
         if adapter is not None:
-            from gorilla_rag.generate import adapters
+            from gorilla_rag.generate import adapter_card, adapters
 
+            if card := adapter_card.read(Path(adapter)):
+                card.check(Path(adapter), checkpoint.digest(found.weights))
+                joint_weight = joint_weight or card.joint_weight
             loaded = adapters.attach(loaded, Path(adapter), found.names)
             files, name = (*files, Path(adapter) / adapters.WEIGHTS), f"{name} + {Path(adapter).name}"
         self._begin(loaded, tokenizer, f"{name}, {quantize}" if quantize else name, context, joint_weight)

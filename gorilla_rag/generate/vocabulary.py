@@ -66,7 +66,7 @@ class Vocabulary:
 
     def count(self, text: str) -> int:
         """How many tokens a text has."""
-        return len(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+        return len(self.tokens(text))
 
     def prompt(self, messages: Sequence[Message], prefill: str) -> list[int]:
         """A conversation in the model's template and the beginning of its turn, as tokens.
@@ -75,6 +75,11 @@ class Vocabulary:
         """
         tokens: list[int] = self._tokenizer(self._rendered(messages) + prefill, add_special_tokens=False)["input_ids"]
         return tokens if tokens[: len(self._begin)] == self._begin else self._begin + tokens
+
+    def tokens(self, text: str) -> list[int]:
+        """The tokens of a text that goes on from another."""
+        found: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return found
 
     def label(self, text: str) -> int:
         """The token that is exactly this text.

@@ -105,9 +105,7 @@ class Writer:
         if doc.parameters and (fault := schema_fault(doc.parameters)):
             raise UsageError(f"the parameters of {doc.id!r} are no JSON Schema: {fault}", hint="mend the document")
         if doc.kind != "python":
-            least, listed = evidence_values.calls_asked(schema.arguments_schema(doc), asked) if most > 1 else (1, 1)
-            number = min(least, most), min(most, max(parts, listed))
-            return self._typed(doc, choice, asked, given or {}, number)
+            return self._typed(doc, choice, asked, given or {}, number_of_calls(doc, asked, most=most, parts=parts))
         offered = evidence.narrowed(doc, asked)
         if offered is None:
             return [Filled({})]
@@ -137,13 +135,10 @@ class Writer:
         self, doc: ApiDoc, choice: str, asked: str, offered: Mapping[str, Any], number: tuple[int, int]
     ) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
         """What the model writes of the arguments that it is offered, and what of their schema wasn't enforced."""
-        model = self._generator()
-        least, most = number
-        several = {"type": "array", "items": offered, "minItems": least, "maxItems": most}
-        wanted = offered if most == 1 else several
+        model, most = self._generator(), number[1]
+        wanted, key = wanted_arguments(offered, number)
         grammar, removed = schema.arguments_grammar(wanted)
         kept = schema.compilable(wanted).schema
-        key = "arguments" if most == 1 else "calls"
         messages, begun = prompt.filling(asked, doc, choice, model.context, model.count_tokens, key=key)
         form = schema.filling_schema(choice, kept, key=key)
         written = "".join(self._written(messages, begun, grammar, form, _ARGUMENT_TOKENS))
@@ -271,6 +266,32 @@ class Writer:
         self.tokens["prompt"] += usage.prompt
         self.tokens["cached"] += usage.cached
         self.tokens["completion"] += usage.completion
+
+
+def number_of_calls(doc: ApiDoc, asked: str, *, most: int, parts: int = 1) -> tuple[int, int]:
+    """How many calls of a tool or an operation a question may get, at least and at most; see `Writer.calls`."""
+    least, listed = evidence_values.calls_asked(schema.arguments_schema(doc), asked) if most > 1 else (1, 1)
+    return min(least, most), min(most, max(parts, listed))
+
+
+def wanted_arguments(offered: Mapping[str, Any], number: tuple[int, int]) -> tuple[dict[str, Any], str]:
+    """The schema of what is written of the arguments that are offered, and the draft's key that it stands under.
+
+    Args:
+        offered: the schema of one call's arguments.
+        number: of calls, at least and at most.
+    """
+    least, most = number
+    if most == 1:
+        return dict(offered), "arguments"
+    return {"type": "array", "items": offered, "minItems": least, "maxItems": most}, "calls"
+
+
+def offered_arguments(doc: ApiDoc, question: str) -> Mapping[str, Any] | None:
+    """The schema of the arguments that a question may be giving a call of a document; `None` where it gives none."""
+    if doc.kind == "python":
+        return evidence.narrowed(doc, question)
+    return _compilable_offer(schema.arguments_schema(doc), question, question)
 
 
 def _compilable_offer(parameters: Mapping[str, Any], asked: str, question: str) -> dict[str, Any] | None:

@@ -1,9 +1,10 @@
-"""`Settings` of a retriever's training: one frozen table of numbers. Imports nothing heavy."""
+"""How a retriever and a generator are trained: a frozen table of numbers for each. Imports nothing heavy."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from gorilla_rag.errors import UsageError
 
@@ -54,4 +55,57 @@ class Settings:
             raise UsageError(
                 f"training with {given}",
                 hint="batch is two or more, negatives zero or more, kept in (0, 1], the others above zero",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterSettings:
+    """How a generator's adapter is trained, as LoRA (Hu et al., arXiv 2106.09685) on seven projections.
+
+    Attributes:
+        epochs: passes over the turns.
+        batch: turns that are learnt from in one step.
+        micro_batch: turns that are computed at once; `batch` is a multiple of it.
+        learning_rate: the highest; reached after a twentieth of the steps, then falling to zero as a cosine.
+        rank: of the low-rank matrices.
+        alpha: what they are multiplied by, times `rank`'s inverse.
+        dropout: of what goes into them.
+        longest: tokens of a turn with all before it; longer ones are left out and counted.
+        checks: how often in an epoch the held-out turns are looked at and a checkpoint is written.
+        packing: put several turns behind each other in one row, none of which sees another.
+        checkpointing: compute activations anew on the way back instead of keeping them: less memory, more time.
+        quantize: `4bit` for weights of the base as NF4 (QLoRA, Dettmers et al., arXiv 2305.14314).
+        seed: of the order, the matrices and dropout.
+        device: a torch device; a GPU where there is one by default.
+
+    Raises:
+        UsageError: a number that can't be.
+    """
+
+    epochs: float = 1.0
+    batch: int = 8
+    micro_batch: int = 4
+    learning_rate: float = 2e-4
+    rank: int = 16
+    alpha: int = 32
+    dropout: float = 0.05
+    longest: int = 1024
+    checks: int = 2
+    packing: bool = False
+    checkpointing: bool = False
+    quantize: Literal["4bit"] | None = None
+    seed: int = 0
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses numbers that can't be."""
+        above_zero = ("epochs", "batch", "micro_batch", "learning_rate", "rank", "alpha", "longest", "checks")
+        wrong = [name for name in above_zero if not 0 < getattr(self, name) < math.inf]
+        wrong += ["dropout"] if not 0 <= self.dropout < 1 else []
+        wrong += ["batch"] if "micro_batch" not in wrong and self.batch % self.micro_batch else []
+        if wrong:
+            given = ", ".join(f"{name}={getattr(self, name)}" for name in wrong)
+            raise UsageError(
+                f"training with {given}",
+                hint="dropout is in [0, 1), batch a multiple of micro_batch, the others above zero",
             )

@@ -1,0 +1,333 @@
+"""Trains a generator's adapter: low-rank matrices beside a causal language model's weights, by trl's trainer.
+
+Knows turns and models; where turns come from is the business of other modules. Importing this one imports torch,
+transformers, peft and trl, which takes seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from gorilla_rag.errors import ExtraMissing, TrainingDiverged, UsageError
+
+try:
+    import torch
+    from datasets import Dataset, disable_progress_bars
+    from peft import LoraConfig
+    from torch.utils.tensorboard import SummaryWriter
+    from transformers import PrinterCallback, TrainerCallback
+    from transformers.integrations import TensorBoardCallback
+    from trl import SFTConfig, SFTTrainer
+except ImportError as error:
+    raise ExtraMissing(
+        f"{error.name} is not installed", hint="install the extra: pip install 'gorilla-rag[train]'"
+    ) from error
+
+from gorilla_rag import devices
+from gorilla_rag.encoders.bf16 import has_fast_bf16
+from gorilla_rag.files import write_text
+from gorilla_rag.generate import checkpoint
+from gorilla_rag.generate.adapter_card import CARD, GGUF
+from gorilla_rag.generate.prompt import PROMPT_VERSION
+from gorilla_rag.generate.transformers import TransformersGenerator
+from gorilla_rag.generate.vocabulary import Vocabulary
+from gorilla_rag.train import adapter_gguf, checkpoints
+from gorilla_rag.train.retriever import check_out
+from gorilla_rag.train.settings import AdapterSettings
+from gorilla_rag.train.turns import Turn
+
+ADAPTER, RECORD, LOGS = "adapter", "training.json", "logs"
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+_DONE = "done"
+Progress = Callable[[str, int, int], None]
+"""Told the step's name, and how much of how much is done."""
+Check = Callable[[TransformersGenerator], Mapping[str, float]]
+"""Measures a generator on held-out questions; figures by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """What came of a training.
+
+    Attributes:
+        folder: the adapter, as PEFT saves it, with its card.
+        steps: how often weights were changed.
+        seconds: spent on it, checks included, in this run.
+        turns: how many were learnt from.
+        too_long: how many were left out as they are longer than `AdapterSettings.longest`.
+        losses: mean loss of each tenth of the steps.
+        checks: by step, what was measured then; step 0 is the base.
+    """
+
+    folder: Path
+    steps: int
+    seconds: float
+    turns: int
+    too_long: int
+    losses: tuple[float, ...]
+    checks: Mapping[str, Mapping[str, float]]
+
+
+def train_adapter(
+    turns: Sequence[Turn],
+    base: str | Path,
+    out: Path,
+    *,
+    check: Check | None = None,
+    settings: AdapterSettings | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Adapter:
+    """Trains an adapter and writes it to `out / "adapter"`.
+
+    The loss is the cross-entropy of what a turn should write, of nothing before it.
+
+    Args:
+        turns: what is learnt.
+        base: a model by whatever name `generate/checkpoint.py` finds it.
+        out: a folder of its own; checkpoints and TensorBoard's logs (`logs`) go there too.
+        check: measures the model before the first step, at each check and at the end.
+        settings: the defaults if not given.
+        resume: go on from the last checkpoint in `out`; of a training that is done, only what came of it is given.
+        progress: told how many of how many steps are done.
+
+    Raises:
+        UsageError: no turns, or none that is short enough; `out` holds another training; nothing to resume, or with
+            other settings or turns.
+        ModelMissing, ModelCorrupt: `base` isn't a model that can be loaded.
+        TrainingDiverged: the loss isn't a number any more; the last good checkpoint stays.
+        StorageFull: the disk is full; the last whole checkpoint stays and can be resumed.
+        DeviceMissing, ExtraMissing: this machine doesn't have the device; a package isn't installed.
+    """
+    settings = settings or AdapterSettings()
+    if not turns:
+        raise UsageError("there is nothing to train on", hint="give examples")
+    found = checkpoint.find(base)
+    record = _record(turns, checkpoint.digest(found.weights), settings)
+    start, done = _prepared(out, record, resume=resume)
+    if done:
+        return done
+    place = devices.find(settings.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    low = torch.cuda.is_bf16_supported() if place.type == "cuda" else has_fast_bf16()
+    model, tokenizer = checkpoint.load(
+        found, device=place, dtype="bfloat16" if low else "float32", quantize=settings.quantize
+    )
+    rows, too_long = _rows(turns, tokenizer, model, settings.longest)
+    with checkpoints.disk_errors(out):
+        measured = _Measured(check, tokenizer, found.id, out)
+        trainer = _trainer(model, tokenizer, rows, out, settings, [measured, _Told(progress)])
+        ran = trainer.train(resume_from_checkpoint=str(start) if start else None)
+        trainer.model.peft_config["default"].base_model_name_or_path = Path(found.id).name
+        _save(trainer.model, out, _card(found, settings, trainer.state, measured.found, record))
+    losses = tuple(round(entry["loss"], 4) for entry in trainer.state.log_history if "loss" in entry)
+    seconds = ran.metrics["train_runtime"]
+    made = Adapter(out / ADAPTER, ran.global_step, seconds, len(rows), too_long, losses, measured.found)
+    _closed(out, made)
+    return made
+
+
+def tokens(turn: Turn, vocabulary: Vocabulary) -> tuple[list[int], list[int]]:
+    """A turn's tokens: what stands before what is to be written, as a generator reads it, and that, with its end."""
+    end = min(vocabulary.stops)
+    return vocabulary.prompt(turn.messages, turn.prefill), [*vocabulary.tokens(turn.target), end]
+
+
+def _rows(turns: Sequence[Turn], tokenizer: Any, model: Any, longest: int) -> tuple[Dataset, int]:
+    vocabulary = Vocabulary(tokenizer, size=model.config.get_text_config().vocab_size, stops=())
+    encoded = [tokens(turn, vocabulary) for turn in turns]
+    kept = [(before, written) for before, written in encoded if len(before) + len(written) <= longest]
+    if not kept:
+        raise UsageError(f"every turn has more than {longest} tokens", hint="raise the setting `longest`")
+    columns = {
+        "input_ids": [before + written for before, written in kept],
+        "completion_mask": [[0] * len(before) + [1] * len(written) for before, written in kept],
+    }
+    return Dataset.from_dict(columns), len(turns) - len(kept)
+
+
+def _record(turns: Sequence[Turn], base: str, settings: AdapterSettings) -> dict[str, Any]:
+    """What a training is identified by: a resumed one has to be the same."""
+    return {
+        "base": base,
+        "prompt": PROMPT_VERSION,
+        "settings": asdict(settings),
+        "turns": checkpoints.digest([asdict(turn) for turn in turns]),
+        "versions": {name: version(name) for name in ("trl", "peft", "transformers", "torch")},
+    }
+
+
+def _prepared(out: Path, record: dict[str, Any], *, resume: bool) -> tuple[Path | None, Adapter | None]:
+    """The checkpoint to go on from, if any, and what came of a training that is done; `out` has the record then."""
+    check_out(out, resume=resume)
+    file = out / RECORD
+    if not resume:
+        write_text(file, json.dumps(record, indent=1))
+        return None, None
+    stands = json.loads(file.read_text(encoding="utf-8"))
+    if differs := [name for name in record if stands.get(name) != record[name]]:
+        raise UsageError(
+            f"the training in {out} was begun with another {', '.join(differs)}",
+            hint="give what it was begun with, or name another folder",
+        )
+    done = stands.get(_DONE) if (out / ADAPTER).is_dir() else None
+    return checkpoints.last(out), Adapter(out / ADAPTER, **done | {"losses": tuple(done["losses"])}) if done else None
+
+
+def _trainer(
+    model: Any, tokenizer: Any, rows: Dataset, out: Path, settings: AdapterSettings, told: list[TrainerCallback]
+) -> _Trainer:
+    disable_progress_bars()
+    per_epoch = math.ceil(len(rows) / settings.batch)
+    every, total = max(1, per_epoch // settings.checks), max(1, int(per_epoch * settings.epochs))
+    arguments = SFTConfig(
+        output_dir=str(out / checkpoints.FOLDER),
+        num_train_epochs=settings.epochs,
+        per_device_train_batch_size=settings.micro_batch,
+        gradient_accumulation_steps=settings.batch // settings.micro_batch,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=max(1, total // 20),
+        bf16=model.dtype == torch.bfloat16,
+        use_cpu=model.device.type == "cpu",
+        completion_only_loss=True,
+        max_length=settings.longest,
+        packing=settings.packing,
+        train_sampling_strategy="random" if settings.packing else "group_by_length",
+        activation_checkpointing=settings.checkpointing,
+        save_steps=every,
+        save_total_limit=2,
+        logging_steps=max(1, total // 10),
+        logging_nan_inf_filter=False,
+        report_to=[],
+        disable_tqdm=True,
+        seed=settings.seed,
+        dataloader_pin_memory=model.device.type == "cuda",
+    )
+    made = _Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=rows,
+        processing_class=tokenizer,
+        peft_config=LoraConfig(
+            r=settings.rank,
+            lora_alpha=settings.alpha,
+            lora_dropout=settings.dropout,
+            target_modules=list(PROJECTIONS),
+            task_type="CAUSAL_LM",
+        ),
+        callbacks=[*told, checkpoints.Marked(), TensorBoardCallback(SummaryWriter(str(out / LOGS), flush_secs=10))],
+    )
+    made.remove_callback(PrinterCallback)
+    return made
+
+
+class _Trainer(SFTTrainer):  # type: ignore[misc]
+    """trl's trainer, which stops at a loss that isn't a number and writes no model card."""
+
+    def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
+        """The loss of a batch.
+
+        Raises:
+            TrainingDiverged: it isn't finite.
+        """
+        found = super().compute_loss(*args, **kwargs)
+        loss = found[0] if isinstance(found, tuple) else found
+        if not torch.isfinite(loss).all():
+            raise TrainingDiverged(
+                f"the loss is {loss.item()} at step {self.state.global_step + 1} of {self.state.max_steps}",
+                hint=checkpoints.LOWER,
+            )
+        return found
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """Writes none: the card of this project is written when the training is done."""
+
+
+class _Told(TrainerCallback):  # type: ignore[misc]
+    """Tells how far a training is."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        """After each step."""
+        if self._progress:
+            self._progress("training", state.global_step, state.max_steps)
+
+
+class _Measured(TrainerCallback):  # type: ignore[misc]
+    """Measures the model before the first step and whenever a checkpoint is due, and keeps what it found."""
+
+    def __init__(self, check: Check | None, tokenizer: Any, name: str, out: Path) -> None:
+        self._check, self._tokenizer, self._name = check, tokenizer, name
+        self._board = SummaryWriter(str(out / LOGS), flush_secs=10)
+        self.found: dict[str, Mapping[str, float]] = {}
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        """The base's figures, or those at the step that is gone on from."""
+        self._measure(kwargs["model"], state.global_step)
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        """Figures at a checkpoint."""
+        self._measure(kwargs["model"], state.global_step)
+
+    def _measure(self, model: Any, step: int) -> None:
+        if not self._check or str(step) in self.found:
+            return
+        model.eval()
+        caching, model.config.use_cache = model.config.use_cache, True
+        with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=model.dtype == torch.bfloat16):
+            figures = self._check(TransformersGenerator.from_model(model, self._tokenizer, id=self._name))
+        model.config.use_cache = caching
+        model.train()
+        self.found[str(step)] = {name: round(float(value), 4) for name, value in figures.items()}
+        for name, value in figures.items():
+            self._board.add_scalar(f"held-out/{name}", value, step)
+
+
+def _card(
+    found: checkpoint.Checkpoint,
+    settings: AdapterSettings,
+    state: Any,
+    checks: Mapping[str, Mapping[str, float]],
+    record: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What has to be known to use an adapter, and how it came about."""
+    return {
+        "base": {"name": Path(found.id).name, "sha256": record["base"]},
+        "prompt_version": PROMPT_VERSION,
+        "joint_weight": 0.0,
+        "settings": asdict(settings),
+        "steps": state.global_step,
+        "checks": dict(checks),
+        "turns": record["turns"],
+        "versions": record["versions"],
+    }
+
+
+def _save(model: Any, out: Path, card: Mapping[str, Any]) -> None:
+    partial = out / f".{ADAPTER}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    model.save_pretrained(str(partial), safe_serialization=True)
+    (partial / "README.md").unlink(missing_ok=True)
+    shape = model.config.get_text_config().to_dict()
+    if shape["model_type"] in adapter_gguf.ARCHITECTURES:
+        adapter_gguf.write_gguf(partial, shape, partial / GGUF)
+    write_text(partial / CARD, json.dumps(card, indent=1))
+    shutil.rmtree(out / ADAPTER, ignore_errors=True)
+    partial.replace(out / ADAPTER)
+
+
+def _closed(out: Path, made: Adapter) -> None:
+    """Records what came of a training; its checkpoints aren't needed any more."""
+    said = json.loads((out / RECORD).read_text(encoding="utf-8"))
+    found = {name: value for name, value in asdict(made).items() if name != "folder"}
+    write_text(out / RECORD, json.dumps(said | {_DONE: found}, indent=1))
+    shutil.rmtree(out / checkpoints.FOLDER, ignore_errors=True)

@@ -1,0 +1,173 @@
+"""Turns: what a language model reads and what it should then write, step by step as `ask` puts questions to it.
+
+The conversations are those of `generate/prompt.py`, and what is to be written is held to what the grammar of the same
+question lets be written. Knows nothing of tokens, weights or training.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from gorilla_rag.answer import NONE, Candidate
+from gorilla_rag.apidoc import ApiDoc
+from gorilla_rag.call import EXPR_KEY
+from gorilla_rag.generate import prompt
+from gorilla_rag.generate.base import Message
+from gorilla_rag.generate.prompt import CountTokens
+from gorilla_rag.generate.schema import LABELS
+from gorilla_rag.generate.write import number_of_calls, offered_arguments, wanted_arguments
+from gorilla_rag.validate import schema_errors
+
+Step = Literal["choose", "fill", "explain", "recall"]
+MOST_CALLS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of a model.
+
+    Attributes:
+        step: what it does: picks a label, fills in arguments, explains, or writes a call from memory.
+        messages: the conversation before it.
+        prefill: how the turn begins.
+        target: what is to be written behind that.
+        source: the corpus that the question is from.
+    """
+
+    step: Step
+    messages: tuple[Message, ...]
+    prefill: str
+    target: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How a model reads: what a prompt is cut to.
+
+    Attributes:
+        context: tokens of prompt and completion together.
+        count_tokens: how many tokens a text has.
+    """
+
+    context: int
+    count_tokens: CountTokens
+
+
+class Unwritable(Exception):
+    """What should be written is nothing that the grammar of its question allows."""
+
+
+def choosing(question: str, candidates: Sequence[Candidate], right: int | None, reader: Reader, *, source: str) -> Turn:
+    """The label of the right candidate, by its number from 0; `none` where none is right.
+
+    Raises:
+        Unwritable: the prompt has no room for the right one.
+    """
+    messages, shown = prompt.choosing(question, candidates, reader.context, reader.count_tokens)
+    if right is not None and right >= shown:
+        raise Unwritable(f"the prompt has room for {shown} of {len(candidates)} candidates")
+    label = NONE if right is None else LABELS[right]
+    return Turn("choose", tuple(messages), prompt.CHOICE_PREFILL, f'{label}"}}', source)
+
+
+def filling(
+    question: str, doc: ApiDoc, calls: Sequence[Mapping[str, Any]], label: str, reader: Reader, *, source: str
+) -> Turn | None:
+    """The arguments of each call that a question asks for; `None` where there is nothing to write.
+
+    Args:
+        question: as asked.
+        doc: the document of the call.
+        calls: the right arguments of each, by name.
+        label: the document's.
+        reader: how the model reads.
+        source: the corpus.
+
+    Raises:
+        Unwritable: the question isn't seen to give one of the values, or so many calls.
+    """
+    offered = offered_arguments(doc, question)
+    if offered is None:
+        return None
+    number = (1, 1) if doc.kind == "python" else number_of_calls(doc, question, most=MOST_CALLS)
+    wanted, key = wanted_arguments(offered, number)
+    if not number[0] <= len(calls) <= number[1]:
+        raise Unwritable(f"{len(calls)} calls where the question is read as {number[0]} to {number[1]}")
+    written = [_written(offered, call, doc) for call in calls]
+    value = written if key == "calls" else written[0]
+    if errors := schema_errors(value, wanted):
+        raise Unwritable(errors[0])
+    messages, begun = prompt.filling(question, doc, label, reader.context, reader.count_tokens, key=key)
+    return Turn("fill", tuple(messages), begun, json.dumps(value) + "}", source)
+
+
+def explaining(
+    question: str,
+    doc: ApiDoc,
+    arguments: Mapping[str, Any],
+    explanation: str,
+    label: str,
+    reader: Reader,
+    *,
+    source: str,
+) -> Turn:
+    """A sentence about the call with these arguments; it begins with the API's name.
+
+    Raises:
+        Unwritable: it begins otherwise.
+    """
+    subject = prompt.subject(doc)
+    if not explanation.startswith(f"{subject} "):
+        raise Unwritable(f"the explanation doesn't begin with {subject!r}")
+    written = json.dumps(dict(arguments))
+    messages, begun = prompt.writing(question, doc, label, written, reader.context, reader.count_tokens)
+    rest = json.dumps(explanation)[1:-1].removeprefix(json.dumps(subject)[1:-1])
+    return Turn("explain", tuple(messages), begun, f'{rest}"}}', source)
+
+
+def recalling(question: str, call: str, reader: Reader, *, source: str) -> Turn:
+    """A call from memory, with no document shown."""
+    messages = prompt.recalling(question, (), reader.context, reader.count_tokens)
+    return Turn("recall", tuple(messages), prompt.RECALL_PREFILL, f'{json.dumps(call)[1:-1]}"}}', source)
+
+
+def _written(offered: Mapping[str, Any], given: Mapping[str, Any], doc: ApiDoc) -> dict[str, Any]:
+    """The arguments as the model would write them: in the schema's order, what isn't given as `null` or a variable.
+
+    Values that the question isn't seen to give have no place there and are left out.
+    """
+    made: dict[str, Any] = {}
+    for name, schema in offered["properties"].items():
+        if name in given:
+            made[name] = _value(schema, given[name], doc)
+        elif name in offered.get("required", ()):
+            made[name] = _absent(schema, name, doc)
+    return made
+
+
+def _value(schema: Mapping[str, Any], value: Any, doc: ApiDoc) -> Any:
+    if isinstance(value, Mapping) and "properties" in schema:
+        return _written(schema, value, doc)
+    options = schema.get("enum", ())
+    return next((one for one in options if one == value and isinstance(one, bool) == isinstance(value, bool)), value)
+
+
+def _absent(schema: Mapping[str, Any], name: str, doc: ApiDoc) -> Any:
+    """What stands for a required argument that isn't given.
+
+    Raises:
+        Unwritable: nothing may.
+    """
+    if "const" in schema:
+        return schema["const"]
+    if doc.kind == "python":
+        return {EXPR_KEY: name}
+    if "properties" in schema and not schema_errors(empty := _written(schema, {}, doc), schema):
+        return empty
+    if schema_errors(None, schema):
+        raise Unwritable(f"{name} is needed and isn't given")
+    return None
