@@ -1,0 +1,239 @@
+"""Training an adapter: a tiny random model of Llama's architecture the whole way."""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from gorilla_rag import starter
+from gorilla_rag.errors import AdapterMismatch, ModelCorrupt, StorageFull, TrainingDiverged, UsageError
+from gorilla_rag.generate import adapter_card
+from gorilla_rag.generate.adapters import WEIGHTS
+from gorilla_rag.generate.transformers import TransformersGenerator
+from gorilla_rag.train import checkpoints
+from gorilla_rag.train.adapter import ADAPTER, LOGS, Adapter, train_adapter
+from gorilla_rag.train.adapter_gguf import turned_rows, write_gguf
+from gorilla_rag.train.settings import AdapterSettings
+from gorilla_rag.train.turns import Turn
+from tests.test_generate_transformers import tiny_tokenizer
+
+TURNS = [
+    Turn("recall", ({"role": "user", "content": doc.domain},), '{"api_call": "', f'{doc.api_name}"}}', "starter")
+    for doc in starter.documents()[:24]
+]
+SETTINGS = AdapterSettings(epochs=4, rank=8, learning_rate=5e-3, device="cpu", dropout=0.0, checks=1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Matrices of this size are multiplied faster by one thread than shared out to several."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random model as it lies on disk; read-only by agreement."""
+    target = tmp_path_factory.mktemp("models") / "tiny-llama"
+    tokenizer = tiny_tokenizer()
+    torch.manual_seed(0)
+    shape: dict[str, Any] = {
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "initializer_range": 0.3,
+    }
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
+    config = LlamaConfig(vocab_size=len(tokenizer), eos_token_id=tokenizer.eos_token_id, **shape, **heads)
+    LlamaForCausalLM(config).save_pretrained(target)
+    tokenizer.save_pretrained(target)
+    return target
+
+
+@pytest.fixture(scope="module")
+def trained(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Adapter:
+    return train_adapter(TURNS, base, tmp_path_factory.mktemp("out") / "run", settings=SETTINGS)
+
+
+def answer(folder: Path, adapter: Path | None, turn: Turn) -> str:
+    generator = TransformersGenerator(folder, adapter=adapter, device="cpu")
+    pieces = generator.stream(turn.messages, turn.prefill, grammar=None, max_tokens=30)
+    return "".join(piece for piece in pieces if isinstance(piece, str))
+
+
+def test_the_loss_falls_and_all_that_goes_with_it_is_written(trained: Adapter) -> None:
+    assert trained.losses[-1] < trained.losses[0] - 0.4
+    assert (trained.turns, trained.too_long, trained.steps) == (24, 0, 12)
+    assert list(trained.folder.parent.glob(f"{LOGS}/*"))
+    assert not (trained.folder.parent / checkpoints.FOLDER).exists()
+    names = {file.name for file in trained.folder.iterdir()}
+    assert names == {WEIGHTS, "adapter_config.json", adapter_card.CARD, adapter_card.GGUF}
+    assert "/" not in json.loads((trained.folder / "adapter_config.json").read_text("utf-8"))["base_model_name_or_path"]
+
+
+def test_a_model_learns_one_turn_by_heart(base: Path, tmp_path: Path) -> None:
+    """The loss counts only what is to be written, to the end of it."""
+    turn = TURNS[3]
+    settings = AdapterSettings(epochs=60, batch=1, micro_batch=1, rank=8, learning_rate=1e-2, dropout=0, device="cpu")
+    made = train_adapter([turn], base, tmp_path / "run", settings=settings)
+    assert made.losses[-1] < 0.1
+    assert answer(base, made.folder, turn) == turn.target
+    assert answer(base, None, turn) != turn.target
+
+
+def test_what_is_held_out_is_measured_before_and_at_each_check(base: Path, tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def check(generator: TransformersGenerator) -> dict[str, float]:
+        (first, _), _ = generator.label_log_probabilities([{"role": "user", "content": "x"}], "", ["A", "B"])
+        seen.append(generator.id)
+        return {"first": first}
+
+    made = train_adapter(TURNS, base, tmp_path / "run", settings=SETTINGS, check=check)
+    assert list(made.checks) == ["0", "3", "6", "9", "12"]
+    assert len({figures["first"] for figures in made.checks.values()}) > 1
+    card = json.loads((made.folder / adapter_card.CARD).read_text("utf-8"))
+    assert card["checks"] == made.checks
+
+
+def test_a_training_that_was_stopped_goes_on_to_the_same_weights(base: Path, tmp_path: Path, trained: Adapter) -> None:
+    def stop(what: str, done: int, total: int) -> None:
+        if done == 7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_adapter(TURNS, base, tmp_path / "run", settings=SETTINGS, progress=stop)
+    with pytest.raises(UsageError, match="isn't empty"):
+        train_adapter(TURNS, base, tmp_path / "run", settings=SETTINGS)
+    with pytest.raises(UsageError, match="another turns"):
+        train_adapter(TURNS[1:], base, tmp_path / "run", settings=SETTINGS, resume=True)
+    made = train_adapter(TURNS, base, tmp_path / "run", settings=SETTINGS, resume=True)
+    whole, resumed = (load_file(one.folder / WEIGHTS) for one in (trained, made))
+    assert all(torch.allclose(whole[name], resumed[name], atol=1e-5) for name in whole)
+    assert train_adapter(TURNS, base, tmp_path / "run", settings=SETTINGS, resume=True).losses == made.losses
+
+
+def test_several_turns_in_a_row_do_not_see_each_other(base: Path, tmp_path: Path) -> None:
+    """Packed or not, the first loss of the same batch is the same."""
+    settings = {"epochs": 1, "batch": 24, "dropout": 0.0, "device": "cpu", "learning_rate": 1e-9}
+    apart = AdapterSettings(micro_batch=24, **settings)  # type: ignore[arg-type]
+    packed = AdapterSettings(micro_batch=24, packing=True, longest=4096, **settings)  # type: ignore[arg-type]
+    made = [train_adapter(TURNS, base, tmp_path / name, settings=one) for name, one in (("a", apart), ("p", packed))]
+    assert made[0].losses[0] == pytest.approx(made[1].losses[0], abs=2e-3)
+
+
+def test_a_loss_that_is_no_number_stops_it(base: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(base, broken)
+    weights = load_file(broken / "model.safetensors")
+    weights["model.layers.1.mlp.down_proj.weight"][:] = torch.nan
+    save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(TrainingDiverged, match="step 1 of 12"):
+        train_adapter(TURNS, broken, tmp_path / "run", settings=SETTINGS)
+    assert not (tmp_path / "run" / ADAPTER).exists()
+
+
+def test_a_full_disk_loses_no_checkpoint_that_was_whole(base: Path, tmp_path: Path) -> None:
+    """A limit on a file's size stands for the disk: the second checkpoint's weights don't fit any more."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(what: str, done: int, total: int) -> None:
+        if done == 5:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        with pytest.raises(StorageFull):
+            train_adapter(TURNS, base, tmp_path / "run", settings=SETTINGS, progress=fill)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    kept = checkpoints.last(tmp_path / "run")
+    assert kept is not None
+    assert kept.name == "checkpoint-3"
+    made = train_adapter(TURNS, base, tmp_path / "run", settings=SETTINGS, resume=True)
+    assert made.steps == 12
+
+
+def test_turns_that_are_too_long_are_counted(base: Path, tmp_path: Path) -> None:
+    long = Turn("recall", ({"role": "user", "content": "word " * 400},), "", "x", "starter")
+    made = train_adapter(
+        [*TURNS[:8], long], base, tmp_path / "run", settings=AdapterSettings(longest=256, device="cpu")
+    )
+    assert (made.turns, made.too_long) == (8, 1)
+    with pytest.raises(UsageError, match="more than 20 tokens"):
+        train_adapter([long], base, tmp_path / "other", settings=AdapterSettings(longest=20, device="cpu"))
+    with pytest.raises(UsageError, match="nothing to train on"):
+        train_adapter([], base, tmp_path / "third")
+
+
+@pytest.mark.parametrize(
+    "changed", [{"batch": 6, "micro_batch": 4}, {"dropout": 1.0}, {"rank": 0}, {"learning_rate": float("inf")}]
+)
+def test_settings_that_can_not_be_are_refused(changed: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="training with"):
+        AdapterSettings(**changed)
+
+
+def test_an_adapter_for_other_weights_or_prompts_is_refused(base: Path, tmp_path: Path, trained: Adapter) -> None:
+    other = tmp_path / "tiny-llama"
+    shutil.copytree(base, other)
+    weights = load_file(other / "model.safetensors")
+    weights["model.norm.weight"] += 1
+    save_file(weights, other / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(AdapterMismatch, match="SHA-256"):
+        TransformersGenerator(other, adapter=trained.folder, device="cpu")
+    changed = tmp_path / "changed"
+    shutil.copytree(trained.folder, changed)
+    card = json.loads((changed / adapter_card.CARD).read_text("utf-8"))
+    for values, error, match in (
+        ({"prompt_version": 99}, AdapterMismatch, "version 99"),
+        ({"base": "x"}, ModelCorrupt, "can't be read"),
+        ({"joint_weight": -1}, ModelCorrupt, "joint weight"),
+    ):
+        (changed / adapter_card.CARD).write_text(json.dumps(card | values), encoding="utf-8")
+        with pytest.raises(error, match=match):
+            TransformersGenerator(base, adapter=changed, device="cpu")
+
+
+def test_the_adapters_own_weight_in_choosing_together_is_taken(base: Path, tmp_path: Path, trained: Adapter) -> None:
+    weighted = tmp_path / "weighted"
+    shutil.copytree(trained.folder, weighted)
+    card = json.loads((weighted / adapter_card.CARD).read_text("utf-8"))
+    (weighted / adapter_card.CARD).write_text(json.dumps(card | {"joint_weight": 0.5}), encoding="utf-8")
+    assert TransformersGenerator(base, adapter=weighted, device="cpu").joint_weight == 0.5
+    assert TransformersGenerator(base, adapter=trained.folder, device="cpu").joint_weight == 0.0
+
+
+def test_rows_are_turned_as_llama_cpp_turns_those_of_a_model() -> None:
+    """Each head's halves, which transformers rotates against each other, become neighbours."""
+    rows = np.arange(2 * 4, dtype=np.float32).reshape(8, 1)
+    assert turned_rows(rows, 2).ravel().tolist() == [0, 2, 1, 3, 4, 6, 5, 7]
+
+
+def test_an_adapter_of_another_kind_is_not_written_as_gguf(tmp_path: Path, trained: Adapter) -> None:
+    shape = {"model_type": "llama", "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    with pytest.raises(UsageError, match="mamba"):
+        write_gguf(trained.folder, shape | {"model_type": "mamba"}, tmp_path / "a.gguf")
+    with pytest.raises(ModelCorrupt):
+        write_gguf(tmp_path, shape, tmp_path / "a.gguf")
+    odd = tmp_path / "odd"
+    shutil.copytree(trained.folder, odd)
+    config = json.loads((odd / "adapter_config.json").read_text("utf-8"))
+    (odd / "adapter_config.json").write_text(json.dumps(config | {"use_dora": True}), encoding="utf-8")
+    with pytest.raises(UsageError, match="plain LoRA"):
+        write_gguf(odd, shape, tmp_path / "a.gguf")
+    assert not list(tmp_path.glob("*.gguf"))

@@ -1,0 +1,182 @@
+"""Turns: what a model is trained to write is what `ask` puts to it and reads from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from gorilla_rag.answer import NONE, Candidate, Hit
+from gorilla_rag.apidoc import ApiDoc
+from gorilla_rag.generate.base import Message, Usage
+from gorilla_rag.generate.write import Writer
+from gorilla_rag.train import turns
+from gorilla_rag.train.turns import Reader, Turn, Unwritable
+
+READER = Reader(2048, lambda text: len(text.split()))
+WEATHER = ApiDoc(
+    id="weather",
+    api_call="get_forecast",
+    api_name="get_forecast",
+    description="Forecast of a place.",
+    kind="tool",
+    parameters={
+        "type": "object",
+        "properties": {
+            "place": {"type": "string"},
+            "days": {"type": "integer", "description": "How many days."},
+            "unit": {"type": "string", "enum": ["celsius", "fahrenheit"]},
+        },
+        "required": ["place", "days"],
+    },
+)
+ROTATE = ApiDoc(
+    id="rotate",
+    api_call="images.rotate(image, angle)",
+    api_name="images.rotate",
+    parameters={
+        "properties": {"image": {"type": "string"}, "angle": {"type": "number"}},
+        "required": ["image", "angle"],
+    },
+)
+
+
+class Scripted:
+    """A generator that writes what it is told to, and keeps what it was asked."""
+
+    id, sha256, context, joint_weight = "scripted", "", 2048, 0.0
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.asked: list[tuple[tuple[Message, ...], str]] = []
+
+    def count_tokens(self, text: str) -> int:
+        return READER.count_tokens(text)
+
+    def label_log_probabilities(
+        self, messages: Sequence[Message], prefill: str, labels: Sequence[str], *, reuse: bool = True
+    ) -> tuple[list[float], Usage]:
+        del reuse
+        self.asked.append((tuple(messages), prefill))
+        return [0.0] * len(labels), Usage(1, 0, 1, "length")
+
+    def stream(
+        self,
+        messages: Sequence[Message],
+        prefill: str,
+        *,
+        grammar: str | None,
+        max_tokens: int,
+        reuse: bool = True,
+        schema: Mapping[str, Any] | None = None,
+    ) -> Iterator[str | Usage]:
+        del grammar, max_tokens, reuse, schema
+        self.asked.append((tuple(messages), prefill))
+        yield self.text
+        yield Usage(1, 0, 1, "stop")
+
+
+def written(turn: Turn) -> str:
+    """What a grammar lets be written of a turn; the writer closes the draft itself."""
+    return turn.target.removesuffix("}") if turn.step == "fill" else turn.target
+
+
+def filled(turn: Turn | None, doc: ApiDoc, question: str) -> tuple[Scripted, list[dict[str, Any]]]:
+    """What the writer asks of a model that writes a turn, and the arguments that it reads from it."""
+    assert turn is not None
+    model = Scripted(written(turn))
+    found = Writer(lambda: model, question).calls(doc, "C", question, most=turns.MOST_CALLS)
+    return model, [json.loads(one.written) for one in found]
+
+
+@pytest.mark.parametrize(
+    ("question", "calls"),
+    [
+        ("Forecast for Oslo for 3 days", [{"place": "Oslo", "days": 3}]),
+        ("forecast for Oslo for 3 days in fahrenheit", [{"place": "Oslo", "days": 3, "unit": "fahrenheit"}]),
+        (
+            "3 days of forecast for Oslo, and 5 days for Bergen",
+            [{"place": "Oslo", "days": 3}, {"place": "Bergen", "days": 5}],
+        ),
+    ],
+)
+def test_what_fills_in_a_tool_is_asked_and_read_as_ask_does(question: str, calls: list[dict[str, Any]]) -> None:
+    turn = turns.filling(question, WEATHER, calls, "C", READER, source="x")
+    model, found = filled(turn, WEATHER, question)
+    assert turn is not None
+    assert model.asked == [(turn.messages, turn.prefill)]
+    assert found == calls
+
+
+def test_what_is_required_and_not_given_is_null() -> None:
+    question = "Forecast for Oslo please"
+    turn = turns.filling(question, WEATHER, [{"place": "Oslo"}], "C", READER, source="x")
+    assert turn is not None
+    assert filled(turn, WEATHER, question)[1] == [{"place": "Oslo"}]
+
+
+def test_an_argument_of_python_that_is_not_given_is_the_users_own_variable() -> None:
+    question = "turn my picture by 90 degrees"
+    turn = turns.filling(question, ROTATE, [{"angle": 90}], "C", READER, source="x")
+    assert turn is not None
+    assert turn.target == '{"image": {"$expr": "image"}, "angle": 90}}'
+    model, (values,) = filled(turn, ROTATE, question)
+    assert model.asked == [(turn.messages, turn.prefill)]
+    assert values == {"image": {"$expr": "image"}, "angle": 90}
+
+
+def test_what_no_grammar_allows_is_not_taught() -> None:
+    with pytest.raises(Unwritable, match="2 calls"):
+        turns.filling("Forecast for Oslo for 3 days", WEATHER, [{}, {}], "C", READER, source="x")
+    with pytest.raises(Unwritable, match="Paris"):
+        turns.filling("Forecast for Oslo for 3 days", WEATHER, [{"place": "Paris", "days": 3}], "C", READER, source="x")
+
+
+def test_a_question_that_gives_nothing_has_nothing_to_fill_in() -> None:
+    bare = ApiDoc(id="now", api_call="clock.now()", parameters={})
+    assert turns.filling("What time is it?", bare, [{}], "C", READER, source="x") is None
+
+
+def candidates(*docs: ApiDoc) -> list[Candidate]:
+    return [Candidate((Hit(doc, 1.0, rank, {}),)) for rank, doc in enumerate(docs, start=1)]
+
+
+def test_choosing_is_asked_as_ask_does() -> None:
+    shown = candidates(ROTATE, WEATHER)
+    turn = turns.choosing("Forecast for Oslo", shown, 1, READER, source="x")
+    model = Scripted("")
+    Writer(lambda: model, "Forecast for Oslo").labels(shown, "Forecast for Oslo")
+    assert model.asked == [(turn.messages, turn.prefill)]
+    assert turn.target == 'B"}'
+    assert turns.choosing("Bake a cake", shown, None, READER, source="x").target == f'{NONE}"}}'
+
+
+def test_a_right_candidate_without_room_is_not_taught() -> None:
+    short = Reader(490, READER.count_tokens)
+    with pytest.raises(Unwritable, match="room for 1 of 2"):
+        turns.choosing("Forecast " * 20, candidates(ROTATE, WEATHER), 1, short, source="x")
+
+
+def test_explaining_is_asked_and_read_as_ask_does() -> None:
+    question, text = "Forecast for Oslo", 'get_forecast tells the "weather" in Oslo for the days you name.'
+    turn = turns.explaining(question, WEATHER, {"place": "Oslo"}, text, "C", READER, source="x")
+    model = Scripted(written(turn))
+    writer = Writer(lambda: model, question)
+    turn_of_arguments = turns.filling(question, WEATHER, [{"place": "Oslo"}], "C", READER, source="x")
+    assert turn_of_arguments is not None
+    (arguments,) = Writer(lambda: Scripted(written(turn_of_arguments)), question).calls(WEATHER, "C", question)
+    assert "".join(writer.explanation(WEATHER, "C", arguments)) == text
+    assert model.asked == [(turn.messages, turn.prefill)]
+    with pytest.raises(Unwritable, match="get_forecast"):
+        turns.explaining(question, WEATHER, {}, "Returns the weather.", "C", READER, source="x")
+
+
+def test_a_call_from_memory_is_asked_as_ask_does() -> None:
+    turn = turns.recalling("Forecast for Oslo", "weather.get(place='Oslo')", READER, source="x")
+    model = Scripted(turn.target)
+    draft, reason = Writer(lambda: model, "Forecast for Oslo").recall((), None)
+    assert model.asked == [(turn.messages, turn.prefill)]
+    assert draft is not None, reason
+    assert draft.choice == "weather.get(place='Oslo')"
