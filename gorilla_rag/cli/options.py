@@ -17,7 +17,10 @@ Spec = Annotated[
         help="A name of `models list`, transformers:NAME_OR_FOLDER or openai:MODEL@URL; the embedded model by default.",
     ),
 ]
-Adapter = Annotated[str | None, typer.Option(help="A PEFT adapter's folder, for a transformers model.")]
+Adapter = Annotated[
+    str | None,
+    typer.Option(help="Folder of an adapter: of `train generator`, or of PEFT for a transformers model."),
+]
 Device = Annotated[
     str | None, typer.Option(help="A torch device such as cuda: to encode and search on, and for a transformers model.")
 ]

@@ -1,4 +1,4 @@
-"""`gorilla-rag train retriever`."""
+"""`gorilla-rag train retriever` and `gorilla-rag train generator`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gorilla_rag.cli import show
-from gorilla_rag.train.settings import Settings
+from gorilla_rag.errors import UsageError
+from gorilla_rag.train.settings import AdapterSettings, Settings
 
 if TYPE_CHECKING:
+    from gorilla_rag.train.generator import Learnt
     from gorilla_rag.train.run import Outcome
 
 app = typer.Typer(help="Train on your own documents.", no_args_is_help=True, rich_markup_mode=None)
-_DEFAULT = Settings()
+_DEFAULT, _ADAPTER = Settings(), AdapterSettings()
 _NAMED = 5
 
 
@@ -81,6 +83,126 @@ def retriever(
         show.print_json(_json(found, index))
     else:
         _print(found, index)
+
+
+@app.command()
+def generator(
+    index: Annotated[Path | None, typer.Option(help="The index whose documents are asked about.")] = None,
+    questions: Annotated[
+        Path | None,
+        typer.Option(help="Questions with what is right, JSON Lines: relevant_ids or api_call, calls, explanation."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="A new folder for the adapter and all that goes with it.")] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(help="The model: a name of `models list`, a folder, a GGUF file; by default the embedded one."),
+    ] = None,
+    evaluation: Annotated[
+        list[Path] | None, typer.Option(help="Questions, JSON Lines, that none of training may resemble; repeatable.")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="YAML with any of these options and of the settings; what is given beside it counts more."),
+    ] = None,
+    epochs: Annotated[float | None, typer.Option(help=f"Passes over the turns.  [default: {_ADAPTER.epochs}]")] = None,
+    rank: Annotated[int | None, typer.Option(help=f"Of the matrices.  [default: {_ADAPTER.rank}]")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help=f"The highest one.  [default: {_ADAPTER.learning_rate}]")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help=f"Of all that is drawn.  [default: {_ADAPTER.seed}]")] = None,
+    device: Annotated[str | None, typer.Option(help="A torch device; a GPU where there is one by default.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that stopped.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
+) -> None:
+    """Train an adapter of a generator to choose, fill in and explain as `ask` puts it, from examples of yours.
+
+    Writes the adapter for transformers and, where llama.cpp can load it, as GGUF; ask with `--adapter`.
+    """
+    from gorilla_rag.train.generator import train_on_examples
+
+    given = {"index": index, "questions": questions, "out": out, "base": base, "evaluation": evaluation}
+    settings = {"epochs": epochs, "rank": rank, "learning_rate": learning_rate, "seed": seed, "device": device}
+    options, chosen = recipe(config, given, settings)
+    with show.steps() as tell:
+        found = train_on_examples(**options, settings=chosen, resume=resume, progress=tell)
+    if json_:
+        show.print_json(_learnt(found))
+    else:
+        _print_learnt(found)
+
+
+def recipe(
+    config: Path | None, given: dict[str, Any], settings: dict[str, Any]
+) -> tuple[dict[str, Any], AdapterSettings]:
+    """The options and settings of a file, with those given in their place.
+
+    Raises:
+        UsageError: a file that can't be read, a key that is no option, or one that is needed and nowhere.
+    """
+    import yaml
+
+    try:
+        said = yaml.safe_load(config.read_text(encoding="utf-8")) if config else {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"{config} can't be read: {error}", hint="write YAML, one option a line") from error
+    names = {*given, *AdapterSettings.__dataclass_fields__}
+    if not isinstance(said, dict) or (unknown := sorted(map(str, said.keys() - names))):
+        found = f"has {', '.join(unknown)}" if isinstance(said, dict) else "is no mapping"
+        raise UsageError(f"{config} {found}", hint=f"its keys may be {', '.join(sorted(names))}")
+    options = {name: value for name, value in {**said, **_there(given)}.items() if name in given}
+    if missing := [f"--{name}" for name in ("index", "questions", "out") if name not in options]:
+        raise UsageError(f"{', '.join(missing)} isn't given", hint="give it, or write it into the file of --config")
+    numbers = {name: value for name, value in {**said, **_there(settings)}.items() if name not in given}
+    try:
+        return options, AdapterSettings(**numbers)
+    except TypeError as error:
+        raise UsageError(f"{config}: {error}", hint="give numbers for the settings") from error
+
+
+def _there(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _learnt(found: Learnt) -> dict[str, Any]:
+    made = found.adapter
+    return {
+        "adapter": str(made.folder),
+        "turns": dict(found.steps),
+        "held_out": found.held,
+        "too_long": made.too_long,
+        "unwritable": dict(found.unwritable),
+        "duplicates": found.duplicates,
+        "leaks": [
+            {"question": one.question, "resembles": one.resembles, "overlap": one.overlap} for one in found.leaks
+        ],
+        "unknown": dict(found.read.unknown),
+        "skipped": list(map(str, found.read.problems)),
+        "steps": made.steps,
+        "losses": list(made.losses),
+        "checks": {step: dict(figures) for step, figures in made.checks.items()},
+        "seconds": round(made.seconds, 1),
+    }
+
+
+def _print_learnt(found: Learnt) -> None:
+    made, out, notes = found.adapter, show.console(), show.notes()
+    for reason, count in Counter(found.unwritable).most_common(_NAMED):
+        notes.print(f"not learnt from: {reason} ({count})", markup=False)
+    for problem in found.read.problems[:_NAMED]:
+        notes.print(f"skipped: {problem}", markup=False)
+    if found.read.unknown:
+        notes.print(f"unknown ids: {sum(found.read.unknown.values())}", markup=False)
+    steps = ", ".join(f"{count} {step}" for step, count in found.steps.items())
+    out.print(f"turns      {steps}; {made.too_long} too long", markup=False)
+    out.print(f"removed    {found.duplicates} duplicates, {len(found.leaks)} leaks")
+    out.print(
+        f"trained    {made.steps} steps in {made.seconds:.0f} s, loss {made.losses[0]:.3f} to {made.losses[-1]:.3f}"
+    )
+    if made.checks:
+        first, *_, last = (made.checks[step] for step in made.checks)
+        for name, value in last.items():
+            out.print(f"held out   {name}: {first.get(name, float('nan')):.3f} before, {value:.3f} after", markup=False)
+    out.print(f"adapter    {made.folder}", markup=False)
 
 
 def _json(found: Outcome, index: Path) -> dict[str, Any]:

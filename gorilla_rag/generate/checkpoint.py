@@ -100,6 +100,23 @@ def load(found: Checkpoint, *, device: torch.device, dtype: Dtype | None, quanti
     return model.eval(), tokenizer
 
 
+def tokenizer(found: Checkpoint) -> Any:
+    """A model's tokenizer alone.
+
+    Raises:
+        ExtraMissing: a GGUF file needs a package that isn't installed.
+        ModelCorrupt: files that can't be read, or that need code of their own.
+    """
+    shared: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    if found.gguf:
+        _need("gguf", "transformers")
+        shared["gguf_file"] = found.gguf
+    try:
+        return transformers.AutoTokenizer.from_pretrained(str(found.folder), **shared)
+    except (OSError, ValueError, LookupError, struct.error) as error:
+        raise _unreadable(found, str(error)) from error
+
+
 def digest(files: Sequence[Path]) -> str:
     """SHA-256 of a file, or of the lines `sha256  name` of several; empty for none."""
     hashes = [(sha256(path), path.name) for path in files]

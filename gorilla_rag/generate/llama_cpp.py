@@ -72,7 +72,7 @@ class LlamaCppGenerator:
             card, more = _adapter(adapter, self.sha256 or sha256(file))
             self.id, self.joint_weight = f"{self.id} + {adapter.name}", card.joint_weight
             self.sha256 = hashlib.sha256(f"{card.base}\n{sha256(more)}\n".encode()).hexdigest()
-        self._server = _server(file, more, context, threads or os.cpu_count() or 1, self._key)
+        self._server = _server(file, context, threads or os.cpu_count() or 1, self._key, more)
         self.count_tokens = lru_cache(maxsize=8192)(self._count_tokens)
         self._rendered = lru_cache(maxsize=256)(self._render)
 
@@ -181,7 +181,7 @@ def _adapter(folder: Path, base: str) -> tuple[adapter_card.AdapterCard, Path]:
     return card, file
 
 
-def _server(weights: Path, adapter: Path | None, context: int, threads: int, key: str) -> Any:
+def _server(weights: Path, context: int, threads: int, key: str, adapter: Path | None = None) -> Any:
     import xllamacpp
 
     params = xllamacpp.CommonParams()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -133,6 +134,16 @@ def train_adapter(
     return made
 
 
+def counter(base: str | Path) -> Callable[[str], int]:
+    """How many tokens a text has for a model; its weights aren't loaded.
+
+    Raises:
+        ModelMissing, ModelCorrupt: it isn't there, or can't be read.
+    """
+    tokenizer = checkpoint.tokenizer(checkpoint.find(base))
+    return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
 def tokens(turn: Turn, vocabulary: Vocabulary) -> tuple[list[int], list[int]]:
     """A turn's tokens: what stands before what is to be written, as a generator reads it, and that, with its end."""
     end = min(vocabulary.stops)
@@ -210,20 +221,24 @@ def _trainer(
         seed=settings.seed,
         dataloader_pin_memory=model.device.type == "cuda",
     )
-    made = _Trainer(
-        model=model,
-        args=arguments,
-        train_dataset=rows,
-        processing_class=tokenizer,
-        peft_config=LoraConfig(
-            r=settings.rank,
-            lora_alpha=settings.alpha,
-            lora_dropout=settings.dropout,
-            target_modules=list(PROJECTIONS),
-            task_type="CAUSAL_LM",
-        ),
-        callbacks=[*told, checkpoints.Marked(), TensorBoardCallback(SummaryWriter(str(out / LOGS), flush_secs=10))],
+    lora = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=list(PROJECTIONS),
+        task_type="CAUSAL_LM",
     )
+    board = TensorBoardCallback(SummaryWriter(str(out / LOGS), flush_secs=10))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # trl asks transformers by a name that is going
+        made = _Trainer(
+            model=model,
+            args=arguments,
+            train_dataset=rows,
+            processing_class=tokenizer,
+            peft_config=lora,
+            callbacks=[*told, checkpoints.Marked(), board],
+        )
     made.remove_callback(PrinterCallback)
     return made
 

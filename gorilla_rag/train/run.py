@@ -221,7 +221,7 @@ def _data(
     """
     once = deduplicated(corpus)
     given = read_questions(held_out, corpus.docs).pairs if held_out is not None else ()
-    texts = [text for file in evaluation for text in _questions(Path(file))]
+    texts = [text for file in evaluation for text in evaluation_questions(Path(file))]
     kept, leaks = remove_leaks(once, guard([*texts, *(pair.question for pair in given)]))
     train, held = (kept, replace(kept, pairs=given)) if held_out is not None else split(kept, seed=seed)
     if not train.pairs:
@@ -235,7 +235,7 @@ def _data(
     return Data(train, held, made, duplicates, leaks, read.unknown, read.problems, names)
 
 
-def _questions(file: Path) -> list[str]:
+def evaluation_questions(file: Path) -> list[str]:
     """The questions of an evaluation's file.
 
     Raises:
