@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -159,21 +160,14 @@ def train_on_index(
     target, described = Path(out), manifest.read(Path(index))
     retriever.check_out(target, resume=resume)
     begun_with = _base(base, described.encoder)
-    opened = Index(index, lambda: of_index(described.encoder))
-    try:
+    with closing(Index(index, lambda: of_index(described.encoder))) as opened:
         corpus, read = _asked(opened, questions, count if from_docs else 0, settings.seed)
         data = _data(corpus, read, held_out, evaluation, settings.seed)
         wrong = _negatives(data.train, opened, settings, progress)
-    finally:
-        opened.close()
+    given = [rows(data.train, wrong, count=settings.negatives, seed=settings.seed)]
+    held = HeldOut([data.held]) if data.held.pairs else None
     trained = retriever.train(
-        [rows(data.train, wrong, count=settings.negatives, seed=settings.seed)],
-        begun_with.folder,
-        target,
-        held_out=HeldOut([data.held]) if data.held.pairs else None,
-        settings=settings,
-        resume=resume,
-        progress=progress,
+        given, begun_with.folder, target, held_out=held, settings=settings, resume=resume, progress=progress
     )
     return _written(target, data, trained, begun_with)
 
