@@ -260,19 +260,28 @@ def _negatives(
 
 
 def _written(out: Path, data: Data, trained: Trained, base: Base) -> Outcome:
-    """Writes all that goes with the model."""
+    """Writes all that goes with the model.
+
+    Raises:
+        UsageError: the delta would be too large; all else is there.
+    """
     write_pairs(out / PAIRS, [data.train])
     card = data_card([data.train], duplicates=data.duplicates, leaks=data.leaks, evaluation=data.evaluation)
     write_text(out / CARD, card)
     exported = SentenceTransformersEncoder(trained.model).export()
     if not base.is_registered:
         return Outcome(data, trained, base, None, exported.reason)
-    from gorilla_rag.encoders.delta import write_delta
+    from gorilla_rag.encoders import delta
 
     measured = {
         "before": trained.before.get(data.held.name, math.nan),
         "after": trained.after.get(data.held.name, math.nan),
     }
     note = {"pairs": str(len(data.train.pairs)), **{name: f"{value:.4f}" for name, value in measured.items()}}
-    write_delta(base.folder, trained.model, out / DELTA, note=note)
+    try:
+        delta.write_delta(base.folder, trained.model, out / DELTA, note=note, limit=delta.LIMIT)
+    except UsageError as error:
+        raise UsageError(
+            error.message, hint=f"the model itself is whole, in {trained.model}: use it as it is"
+        ) from error
     return Outcome(data, trained, base, out / DELTA, exported.reason)
