@@ -121,8 +121,8 @@ def test_the_delta_and_the_base_are_the_model(trained: Outcome, tmp_path: Path) 
 def test_where_the_delta_would_be_too_large_the_model_is_there_and_the_error_says_so(
     trained: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delta, "LIMIT", 1000)
-    with pytest.raises(UsageError, match="more than 1000") as caught:
+    monkeypatch.setattr(delta, "LIMIT", 10)
+    with pytest.raises(UsageError, match="more than 10") as caught:
         training._written(tmp_path, trained.data, trained.trained, trained.base)
     assert str(trained.trained.model) in caught.value.hint
     assert load_encoder(trained.trained.model).encode(["a text"]).shape == (1, 384)
