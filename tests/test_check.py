@@ -252,6 +252,15 @@ def test_a_string_is_no_comment(resolver: Resolver) -> None:
     assert len(check(resolver, "import numpy\nnumpy.zeroes('# gorilla: ignore')").findings) == 1
 
 
+@pytest.mark.parametrize("root", ["numpy", "collections.abc"])
+@pytest.mark.parametrize("code", ["import {}", "from {} import x", "import {} as y\ny.z()", "from {} import x\nx.y()"])
+def test_a_name_of_thousands_of_parts_is_missing_like_any_other(code: str, root: str, resolver: Resolver) -> None:
+    deep, short = (code.format(f"{root}.{'.'.join(['nowhere'] * parts)}") for parts in (5_000, 3))
+    found = rules(check(resolver, deep))
+    assert found == rules(check(resolver, short))
+    assert len(found) == 1
+
+
 NOT_PYTHON = {
     "a syntax error": b"def f(:\n",
     "bytes that aren't UTF-8": b"x = '\xff'\n",

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gorilla_rag.answer import CHOOSERS, MODES, Candidate, Chooser, Hit, Mode
-from gorilla_rag.choose import TEMPERATURES, Choice, choose, softmax
+from gorilla_rag.choose import FITS, TEMPERATURES, Choice, choose, fit, softmax
 from tests.conftest import make_doc
 
 LOGITS = st.lists(st.floats(-1000, 1000), min_size=1, max_size=12)
@@ -107,3 +107,28 @@ def test_scores_are_weighed_by_the_temperature_of_their_mode(mode: Mode) -> None
 def test_labels_that_are_not_as_many_as_the_candidates_are_an_error_in_joint() -> None:
     with pytest.raises(ValueError, match="zip"):
         chosen("joint", [0.1, 0.2], [-1.0], 1)
+
+
+@pytest.mark.parametrize("mode", FITS)
+def test_fit_is_the_curve_of_its_mode(mode: Mode) -> None:
+    slope, middle = FITS[mode]
+    assert fit(middle, mode) == 0.5
+    assert fit(middle + math.log(3) / slope, mode) == pytest.approx(0.75)
+
+
+@settings(deadline=None)
+@given(st.sampled_from(MODES), st.floats(-1e300, 1e300), st.floats(-1e300, 1e300))
+def test_fit_is_a_probability_that_grows_with_the_score(mode: Mode, one: float, other: float) -> None:
+    low, high = sorted((one, other))
+    assert 0 <= fit(low, mode) <= fit(high, mode) <= 1
+
+
+@pytest.mark.parametrize("mode", ["zero-shot", "oracle"])
+def test_where_no_retriever_scores_everything_fits(mode: Mode) -> None:
+    assert fit(-5.0, mode) == 1
+
+
+def test_fit_is_that_of_the_chosen_one() -> None:
+    found = chosen("model", [0.9, 0.3], [-9.0, 0.0])
+    assert found.number == 1
+    assert found.fit == fit(0.3, "dense") < fit(0.9, "dense")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -254,15 +255,33 @@ def test_a_question_with_no_part_that_fits_is_asked_whole_or_refused(index: Inde
     assert toy.asked == []
 
 
-def test_a_threshold_leaves_out_parts_that_are_chosen_with_less_confidence(index: Index) -> None:
-    by_part = {
-        question: ask(index, question, calls=1).confidence or 0
-        for question in ("Book a table for four people", "tell me the weather in Rome.")
-    }
-    between = sum(by_part.values()) / 2
-    answer = ask(index, TWO, threshold=between)
+@pytest.mark.parametrize(("limit", "told"), [("threshold", "confidence"), ("least_fit", "fit")])
+@pytest.mark.parametrize("turned", [False, True])
+def test_parts_that_fall_below_a_limit_have_no_call_wherever_they_stand(
+    index: Index, limit: str, told: str, turned: bool
+) -> None:
+    parts = ("Book a table for four people", "tell me the weather in Rome")
+    question = " and ".join(reversed(parts) if turned else parts)
+    assert len(ask(index, question).calls) == 2
+    between = sum(getattr(ask(index, part, calls=1), told) for part in parts) / 2
+    answer = ask(index, question, **{limit: between})
     assert len(answer.calls) <= 1
-    assert answer.refused or (answer.confidence or 0) >= between
+    assert answer.refused or getattr(answer, told) >= between
+
+
+@pytest.mark.parametrize("mode", ["bm25", "dense", "hybrid"])
+def test_what_fits_exactly_as_well_as_it_has_to_is_answered(index: Index, mode: str) -> None:
+    fit = ask(index, "Play some jazz.", calls=1, mode=mode).fit
+    assert fit is not None
+    assert 0 < fit < 1
+    assert not ask(index, "Play some jazz.", calls=1, mode=mode, least_fit=fit).refused
+    refused = ask(index, "Play some jazz.", calls=1, mode=mode, least_fit=math.nextafter(fit, 1))
+    assert "probability" in refused.reason
+    assert refused.fit == fit
+
+
+def test_given_documents_are_not_refused_for_their_fit(index: Index) -> None:
+    assert not ask(index, "purple elephants", calls=1, mode="oracle", oracle=DOCS[2], least_fit=1.0).refused
 
 
 # What is missing and what is given

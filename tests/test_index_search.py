@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -276,6 +277,10 @@ FILTERS: list[tuple[dict[str, str | list[str]], Callable[[ApiDoc], bool]]] = [
     ({"version": "2.0", "provider": "Globex"}, lambda doc: doc.version == "2.0" and doc.framework == "Globex"),
     ({"kind": "http", "provider": "Acme"}, lambda doc: False),
     ({"version": "1.0' OR '1'='1"}, lambda doc: False),
+    ({"id": "speech-1.0"}, lambda doc: doc.id == "speech-1.0"),
+    ({"id": ["detect-2.0", "speech-1.0", "nowhere"]}, lambda doc: doc.id in ("detect-2.0", "speech-1.0")),
+    ({"id": "SPEECH-1.0"}, lambda doc: False),
+    ({"id": ["speech-1.0", "speech-2.0"], "version": "2.0"}, lambda doc: doc.id == "speech-2.0"),
 ]
 
 
@@ -295,6 +300,15 @@ def test_a_filter_keeps_the_order_and_scores_of_what_passes(index: Index, mode: 
     filtered = [(h.doc.id, h.score) for h in index.search(question, mode=mode, k=50, filters={"version": "2.0"})]
     assert [name for name, _ in filtered] == [name for name, _ in unfiltered]
     assert filtered == unfiltered
+
+
+def test_of_a_package_of_several_versions_what_has_no_version_is_found_beside_the_preferred_one(opened: Opener) -> None:
+    docs = [replace(doc, python_environment_requirements=("tools",)) for doc in toy_docs()]
+    folder = opened([*docs, replace(docs[0], id="speech", api_call="tools.say(text)", version="")]).folder
+    preferring = Index(folder, ToyEncoder(), prefer=lambda package, versions: max(versions))
+    assert preferring.versions == {"tools": "2.0"}
+    found = set(found_ids(preferring, "data", mode="bm25", k=50))
+    assert found == {"speech", *(doc.id for doc in docs if doc.version == "2.0")}
 
 
 def test_weights_move_the_fused_ranking_towards_the_heavier_retriever(index: Index) -> None:

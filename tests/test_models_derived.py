@@ -27,7 +27,7 @@ from gorilla_rag.encoders.embedded import EmbeddedEncoder
 from gorilla_rag.encoders.exported import is_exported
 from gorilla_rag.encoders.load import load_encoder
 from gorilla_rag.encoders.sentence_transformers import TorchEncoder
-from gorilla_rag.errors import AdapterMismatch, IndexMismatch, ModelCorrupt, ModelMissing
+from gorilla_rag.errors import AdapterMismatch, IndexMismatch, ModelCorrupt, ModelMissing, UsageError
 from gorilla_rag.index import change
 from gorilla_rag.models import download, pin, registry
 from gorilla_rag.models.registry import Derivation, ModelSpec
@@ -320,6 +320,25 @@ def test_the_verbs_list_it_and_remove_it_alone(home: Path) -> None:
     assert run(app, ["models", "path", NAME]).stdout.strip() == str(registry.folder(NAME))
     assert run(app, ["models", "remove", NAME]).stdout.strip() == f"{NAME} removed"
     assert (registry.state(BASE), registry.state(NAME)) == ("ready", "missing")
+
+
+def test_another_versions_weights_are_listed_as_older_and_removed_by_their_folders_name(home: Path) -> None:
+    run, models = CliRunner().invoke, home / "models"
+    old, others = f"{NAME}-0123abcd", (f"{NAME}-notes", f"{BASE}-0123abcd", f"{NAME}-0123ABCD", f"{NAME}-0123abcd0")
+    for name in (old, *others):
+        (models / name).mkdir()
+        (models / name / WEIGHTS).write_bytes(b"weights")
+    registry.folder(NAME).mkdir()
+    rows = {row["name"]: row for row in json.loads(run(app, ["models", "list", "--json"]).stdout)}
+    assert [name for name in rows if name not in registry.MODELS] == [old]
+    assert (rows[old]["state"], rows[old]["title"]) == ("older", "MiniLM with noise")
+    assert run(app, ["models", "remove", old]).stdout.strip() == f"{old} removed"
+    assert not (models / old).exists()
+    assert registry.folder(NAME).is_dir()
+    for name in (*others, old, f"../models/{BASE}"):
+        with pytest.raises(UsageError):
+            registry.remove(name)
+    assert all((models / name / WEIGHTS).is_file() for name in others)
 
 
 # The table of the package

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -567,18 +567,60 @@ def test_what_cant_be_served_exits_with_its_own_code(
     assert not Path("x").exists()
 
 
-def test_ctrl_c_ends_the_server_too(tmp_path: Path) -> None:
-    command = script(tmp_path, "import pathlib, sys; pathlib.Path(sys.argv[1]).touch(); sys.stdin.read()")
-    started = subprocess.Popen([COMMAND, "index", "build", "--mcp", command, "--out", str(tmp_path / "index")])
-    while not (tmp_path / "called").exists():
-        time.sleep(0.02)
-    for _ in range(2):  # one that comes while the process is being started can be lost: people press it again
-        started.send_signal(signal.SIGINT)
-        with suppress(subprocess.TimeoutExpired):
-            started.wait(10)
-            break
-    assert started.wait(10) == 130
+TOUCH = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); "
+DEAF = "time.sleep(60)"
+
+
+def build(folder: Path, command: str) -> subprocess.Popen[str]:
+    words = [COMMAND, "index", "build", "--mcp", command, "--out", str(folder / "index")]
+    return subprocess.Popen(words, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible)
+
+
+def interruptible() -> None:
+    """A suite that a shell runs in the background hands down that interrupts are ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def pressed(started: subprocess.Popen[str]) -> tuple[int, str]:
+    """Presses Ctrl-C once; the exit code and stderr."""
+    started.send_signal(signal.SIGINT)
+    _, said = started.communicate(timeout=20)
+    return started.returncode, said
+
+
+@pytest.mark.parametrize(("later", "then"), [(0, "sys.stdin.read()"), (0.05, DEAF), (0.5, "sys.stdin.read()")])
+def test_one_ctrl_c_ends_the_command_and_its_server(tmp_path: Path, later: float, then: str) -> None:
+    started = build(tmp_path, script(tmp_path, TOUCH + then))
+    awaited(tmp_path / "called")
+    time.sleep(later)
+    assert pressed(started) == (130, "interrupted; nothing was lost\n")
     assert running(tmp_path) == []
+
+
+def test_one_ctrl_c_ends_a_server_that_is_about_to_be_ended(tmp_path: Path) -> None:
+    """It has listed its tools and been told to end, and doesn't: where it is waited for, a press isn't what ends it."""
+    command = listing(tmp_path, TOOL)
+    with (tmp_path / "server.py").open("a", encoding="utf-8") as program:
+        program.write("\nimport pathlib, time\npathlib.Path(sys.argv[1]).touch()\ntime.sleep(60)\n")
+    started = build(tmp_path, command)
+    awaited(tmp_path / "called")
+    assert pressed(started) == (130, "interrupted; nothing was lost\n")
+    assert running(tmp_path) == []
+
+
+@pytest.mark.parametrize("after", [0.2, 0.6, 1.2])
+def test_one_ctrl_c_ends_the_command_while_it_is_being_imported(tmp_path: Path, after: float) -> None:
+    started = build(tmp_path, script(tmp_path, TOUCH + DEAF))
+    time.sleep(after)
+    code, said = pressed(started)
+    # Until its first line is run, Python itself ends it; a shell calls that 130 too.
+    assert code == 130 or (code == -signal.SIGINT and "gorilla_rag/cli/app.py" not in said), said
+    assert running(tmp_path) == []
+
+
+def awaited(path: Path) -> None:
+    while not path.exists():
+        time.sleep(0.01)
 
 
 def test_gorilla_answers_from_servers(tmp_path: Path, encoder: EmbeddedEncoder) -> None:

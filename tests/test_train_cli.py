@@ -13,7 +13,7 @@ import pytest
 
 from gorilla_rag import starter
 from gorilla_rag.cli import app
-from gorilla_rag.encoders import exported
+from gorilla_rag.encoders import delta, exported
 from gorilla_rag.encoders.delta import merge, read_delta
 from gorilla_rag.encoders.embedded import EmbeddedEncoder
 from gorilla_rag.encoders.load import SentenceTransformersEncoder, load_encoder
@@ -21,6 +21,7 @@ from gorilla_rag.errors import BenchmarkError, ModelMissing, SourceError, UsageE
 from gorilla_rag.index import change
 from gorilla_rag.index.index import Index
 from gorilla_rag.models import registry, tensors
+from gorilla_rag.train import run as training
 from gorilla_rag.train.card import read_pairs
 from gorilla_rag.train.run import Outcome, train_on_index
 from gorilla_rag.train.settings import Settings
@@ -115,6 +116,17 @@ def test_the_delta_and_the_base_are_the_model(trained: Outcome, tmp_path: Path) 
     texts = [doc.description for doc in DOCS[:5]]
     ours, theirs = (load_encoder(folder).encode(texts) for folder in (tmp_path / "merged", trained.trained.model))
     assert float((ours * theirs).sum(axis=1).min()) > 0.999
+
+
+def test_where_the_delta_would_be_too_large_the_model_is_there_and_the_error_says_so(
+    trained: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delta, "LIMIT", 10)
+    with pytest.raises(UsageError, match="more than 10") as caught:
+        training._written(tmp_path, trained.data, trained.trained, trained.base)
+    assert str(trained.trained.model) in caught.value.hint
+    assert load_encoder(trained.trained.model).encode(["a text"]).shape == (1, 384)
+    assert {file.name for file in tmp_path.iterdir()} == {"pairs.jsonl", "card.md"}
 
 
 @pytest.fixture(scope="module")

@@ -436,3 +436,14 @@ def test_a_call_of_an_installed_package_that_does_not_exist_or_bind_fails() -> N
     assert verify(parse_call("numpy.sorted(a)"), "", lambda _: []).outcome("exists") == "failed"
     wrong = verify(parse_call("numpy.sort(a, reverse=True)"), "", lambda _: [])
     assert "takes no argument 'reverse'" in check(wrong, "binds").detail
+
+
+@pytest.mark.parametrize(
+    ("root", "outcome"),
+    [("os", "failed"), ("numpy", "failed"), ("collections.abc", "failed"), ("nosuch", "not applicable")],
+)
+def test_a_name_of_thousands_of_parts_is_no_name(root: str, outcome: str) -> None:
+    deep = f"{root}.{'.'.join(['nowhere'] * 5_000)}"
+    verdict = verify(Call(function=deep), f"from {deep} import x\nx.y(1)\n", lambda _: [])
+    assert [check(verdict, "exists", call).outcome for call in ("", "x.y(1)")] == [outcome, outcome]
+    assert code_for(LOAD, Call(function=deep))

@@ -15,6 +15,12 @@ import sys
 
 def main() -> None:
     """The `gorilla-rag` command."""
-    from gorilla_rag.cli.app import run
+    from gorilla_rag.cli import interrupts
 
+    interrupts.pressed_again_where_dropped()
+    try:
+        with interrupts.held_back():
+            from gorilla_rag.cli.app import run
+    except KeyboardInterrupt:
+        sys.exit(interrupts.ended())
     sys.exit(run())

@@ -7,10 +7,8 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from gorilla_rag.cli import ask, bench, check, evaluate, index, models, search, train
+from gorilla_rag.cli import ask, bench, check, evaluate, index, interrupts, models, search, train
 from gorilla_rag.errors import GorillaError
-
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="gorilla-rag",
@@ -38,13 +36,13 @@ def run() -> int:
         sys.stderr.write(f"error: {error.message}\n hint: {error.hint}\n")
         return error.exit_code
     except KeyboardInterrupt:
-        result = INTERRUPTED
+        result = interrupts.CODE
     except BrokenPipeError:
         sys.stderr.close()
         return 0
     except TyperException as error:
         sys.stderr.write(f"error: {error.format_message()}\n hint: see gorilla-rag --help\n")
         return error.exit_code
-    if result == INTERRUPTED:
-        sys.stderr.write("interrupted; nothing was lost\n")
+    if result == interrupts.CODE:
+        return interrupts.ended()
     return result if isinstance(result, int) else 0

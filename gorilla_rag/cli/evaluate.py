@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,43 +20,59 @@ app = typer.Typer(
     help="Measure modes side by side on a benchmark or on questions of your own.", invoke_without_command=True
 )
 _IDS = 12
+Benchmarked = Annotated[
+    str | None,
+    typer.Option(
+        help="apibench/torchhub, /huggingface or /tensorflowhub; bfcl/simple, /multiple, /parallel, "
+        "/parallel_multiple, /irrelevance or /live_irrelevance."
+    ),
+]
+Data = Annotated[Path | None, typer.Option(help="The benchmark's folder, with api/ and apibench/, or bfcl/, in it.")]
+Questions = Annotated[Path | None, typer.Option(help="Questions of your own, JSON Lines, instead.")]
+Asked = Annotated[Path | None, typer.Option(help="The index they are about; the starter index by default.")]
+Out = Annotated[Path | None, typer.Option(help="Folder for the report; a run that stopped goes on there.")]
+Modes = Annotated[str, typer.Option(help="Any of these.")]
+Choosers = Annotated[str, typer.Option(help="Any of retriever,model,joint.")]
+Fields = Annotated[str, typer.Option(help="all, call (no explanations) or retrieval (no answers).")]
+Sample = Annotated[int | None, typer.Option(help="So many questions, always the same ones.")]
+Responses = Annotated[list[Path] | None, typer.Option(help="Answers of others, in Gorilla's format.")]
+Names = Annotated[list[str] | None, typer.Option(help="Their names in the report, in the same order.")]
+Against = Annotated[str, typer.Option(help="The row that the others are tested against.")]
+K = Annotated[int, typer.Option(help="How many distinct calls to choose among.")]
+Threshold = Annotated[float, typer.Option(help="Refuse below this confidence.")]
+Seed = Annotated[int, typer.Option(help="Of resampling, shuffles and the random baseline.")]
+Among = Annotated[str, typer.Option(help="bfcl: the functions there are, any of offered, five, a number, all.")]
+Unmasked = Annotated[bool, typer.Option("--unmasked", help="bfcl: each row also with nothing masked.")]
+Paraphrased = Annotated[
+    bool, typer.Option("--paraphrased", help="bfcl: the questions that are in other words too, in both.")
+]
+Calls = Annotated[int, typer.Option(help="bfcl: how many calls an answer may have.")]
+LeastFit = Annotated[float, typer.Option(help="bfcl: refuse below this probability that a function fits.")]
 
 
 @app.callback()
 def evaluate(
     ctx: typer.Context,
-    benchmark: Annotated[
-        str | None,
-        typer.Option(
-            help="apibench/torchhub, /huggingface or /tensorflowhub; bfcl/simple, /multiple, /parallel, "
-            "/parallel_multiple, /irrelevance or /live_irrelevance."
-        ),
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="The benchmark's folder, with api/ and apibench/, or bfcl/, in it.")
-    ] = None,
-    questions: Annotated[Path | None, typer.Option(help="Questions of your own, JSON Lines, instead.")] = None,
-    index: Annotated[Path | None, typer.Option(help="The index they are about; the starter index by default.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the report; a run that stopped goes on there.")] = None,
-    modes: Annotated[str, typer.Option(help="Any of these.")] = "zero-shot,bm25,dense,hybrid,oracle",
-    choosers: Annotated[str, typer.Option(help="Any of retriever,model,joint.")] = "retriever,model",
-    fields: Annotated[str, typer.Option(help="all, call (no explanations) or retrieval (no answers).")] = "all",
-    sample: Annotated[int | None, typer.Option(help="So many questions, always the same ones.")] = None,
-    responses: Annotated[list[Path] | None, typer.Option(help="Answers of others, in Gorilla's format.")] = None,
-    name: Annotated[list[str] | None, typer.Option(help="Their names in the report, in the same order.")] = None,
-    against: Annotated[str, typer.Option(help="The row that the others are tested against.")] = "hybrid",
-    k: Annotated[int, typer.Option(help="How many distinct calls to choose among.")] = 5,
-    threshold: Annotated[float, typer.Option(help="Refuse below this confidence.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="Of resampling, shuffles and the random baseline.")] = 0,
-    among: Annotated[
-        str, typer.Option(help="bfcl: the functions there are, any of offered, five, a number, all.")
-    ] = "offered,five,50,500,all",
-    unmasked: Annotated[bool, typer.Option("--unmasked", help="bfcl: each row also with nothing masked.")] = False,
-    paraphrased: Annotated[
-        bool, typer.Option("--paraphrased", help="bfcl: the questions that are in other words too, in both.")
-    ] = False,
-    calls: Annotated[int, typer.Option(help="bfcl: how many calls an answer may have.")] = 8,
-    least_fit: Annotated[float, typer.Option(help="bfcl: refuse below this probability that a function fits.")] = 0.5,
+    benchmark: Benchmarked = None,
+    data: Data = None,
+    questions: Questions = None,
+    index: Asked = None,
+    out: Out = None,
+    modes: Modes = "zero-shot,bm25,dense,hybrid,oracle",
+    choosers: Choosers = "retriever,model",
+    fields: Fields = "all",
+    sample: Sample = None,
+    responses: Responses = None,
+    name: Names = None,
+    against: Against = "hybrid",
+    k: K = 5,
+    threshold: Threshold = 0.0,
+    seed: Seed = 0,
+    among: Among = "offered,five,50,500,all",
+    unmasked: Unmasked = False,
+    paraphrased: Paraphrased = False,
+    calls: Calls = 8,
+    least_fit: LeastFit = 0.5,
     generator: options.Spec = None,
     adapter: options.Adapter = None,
     device: options.Device = None,
@@ -71,35 +88,28 @@ def evaluate(
         from gorilla_rag.cli import function_calling
 
         ways = function_calling.ways(_words(among), _words(choosers), unmasked=unmasked, paraphrased=paraphrased)
-        how = {"k": k, "calls": calls, "least_fit": least_fit, "seed": seed}
+        how: dict[str, Any] = {"k": k, "calls": calls, "least_fit": least_fit, "seed": seed}
         function_calling.run(benchmark, data, out, sample, ways, how, model, device)
         return 0
-    asked, where = _asked(benchmark, data, questions, index, out)
+    how = {"modes": _words(modes), "choosers": _words(choosers), "fields": fields, "sample": sample}
+    how |= {"k": k, "threshold": threshold, "against": against, "seed": seed}
+    how["responses"] = _named(responses or [], name or [])
+    _measure(*_asked(benchmark, data, questions, index, out), out, how, model, device)
+    return 0
+
+
+def _measure(asked: Benchmark, where: Path, out: Path, how: Mapping[str, Any], model: Any, device: str | None) -> None:
+    """Asks the index, writes the report and prints it."""
     from gorilla_rag.evaluate import table
     from gorilla_rag.evaluate.run import evaluate as run
     from gorilla_rag.gorilla import Gorilla
 
     with show.steps() as tell:
-        report = run(
-            Gorilla.load(where, generator=model, device=device),
-            asked,
-            modes=_words(modes),
-            choosers=_words(choosers),
-            fields=fields,  # type: ignore[arg-type]
-            sample=sample,
-            k=k,
-            threshold=threshold,
-            responses=_named(responses or [], name or []),
-            against=against,
-            seed=seed,
-            out=out,
-            command=shlex.join(["gorilla-rag", *sys.argv[1:]]),
-            tell=tell,
-        )
+        gorilla = Gorilla.load(where, generator=model, device=device)
+        report = run(gorilla, asked, **how, out=out, command=shlex.join(["gorilla-rag", *sys.argv[1:]]), tell=tell)
     page = report.save(out)
     table.show(report.data, show.console())
     show.console().print(f"\n{page}", markup=False)
-    return 0
 
 
 @app.command()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gorilla_rag.cli import options, show
+from gorilla_rag.cli import interrupts, options, show
 
 if TYPE_CHECKING:
     from gorilla_rag.sources.formats import SourceRead
@@ -110,6 +110,8 @@ def _tools(
         given[name.strip()] = value.strip()
     if not mcp:
         return formats.SourceRead(())
+    with interrupts.held_back():
+        source.load_sdk()
     return source.read(mcp, headers=given, timeout=timeout, skip_bad=skip_bad, trusted=trust)
 
 

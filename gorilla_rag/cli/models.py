@@ -16,18 +16,23 @@ Name = Annotated[str, typer.Argument(help="A model; see `models list`.")]
 
 @app.command("list")
 def list_(json_: Json = False) -> None:
-    """List the models that are known, and whether they are on this machine."""
+    """List the models that are known, and whether they are on this machine.
+
+    Those of another version of this package are `older`; `models remove` takes their names too.
+    """
     from gorilla_rag.models import registry
 
+    states = {name: (model, registry.state(name)) for name, model in registry.MODELS.items()}
+    old = {one.name: (registry.spec(one.name.rpartition("-")[0]), "older") for one in registry.older()}
     rows = [
-        {"name": m.name, "purpose": m.purpose, "title": m.title, "license": m.license, "state": registry.state(m.name)}
-        for m in registry.MODELS.values()
+        {"name": name, "purpose": m.purpose, "title": m.title, "license": m.license, "state": state}
+        for name, (m, state) in {**states, **old}.items()
     ]
     if json_:
         show.print_json(rows)
         return
     for row in rows:
-        show.console().print(f"{row['name']:14} {row['purpose']:10} {row['state']:8} {row['title']} ({row['license']})")
+        show.console().print(f"{row['name']:20} {row['purpose']:10} {row['state']:8} {row['title']} ({row['license']})")
 
 
 @app.command()
@@ -65,7 +70,7 @@ def path(name: Name, json_: Json = False) -> None:
 
 @app.command()
 def remove(name: Name, json_: Json = False) -> None:
-    """Delete a model's files."""
+    """Delete a model's files, those of an older one too."""
     from gorilla_rag.models import registry
 
     there = registry.remove(name)

@@ -158,6 +158,15 @@ def folder(name: str) -> Path:
     return home() / "models" / own
 
 
+def older() -> list[Path]:
+    """Folders of derived models with other weights than this version's; another version may still use them."""
+    names = "|".join(re.escape(name) for name, model in MODELS.items() if model.derived)
+    other = re.compile(rf"({names})-[0-9a-f]{{8}}")
+    current = {folder(name) for name in MODELS}
+    there = sorted((home() / "models").glob("*-*"))
+    return [one for one in there if one.is_dir() and other.fullmatch(one.name) and one not in current]
+
+
 def state(name: str) -> State:
     """Whether a model can be loaded."""
     try:
@@ -202,8 +211,12 @@ def weights(name: str) -> Path:
 
 
 def remove(name: str) -> bool:
-    """Deletes a model's files; says whether there were any."""
-    target = folder(name)
+    """Deletes a model's files, or those of one of `older` by its folder's name; says whether there were any.
+
+    Raises:
+        UsageError: neither is known.
+    """
+    target = next((one for one in older() if one.name == name), None) or folder(name)
     there = target.is_dir()
     shutil.rmtree(target, ignore_errors=True)
     return there

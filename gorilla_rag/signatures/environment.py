@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property, lru_cache
+from itertools import takewhile
 from pathlib import Path
 
 from gorilla_rag.errors import PackageMissing, UsageError
@@ -179,9 +180,8 @@ class Environment:
 
     def module_of(self, dotted: str) -> str:
         """The module that a dotted name's object has to be imported from; empty when none is installed."""
-        parts = dotted.split(".")[:-1]
-        prefixes = (".".join(parts[:size]) for size in range(len(parts), 0, -1))
-        return next((prefix for prefix in prefixes if prefix in self.standard or self.files(prefix).exists), "")
+        prefixes = packages_of(dotted)
+        return max(takewhile(lambda one: one in self.standard or self.files(one).exists, prefixes), default="", key=len)
 
     def installed_version(self, package: str) -> str:
         """The installed version of a distribution, or of Python; empty when it isn't installed."""
@@ -214,7 +214,9 @@ class Environment:
     def _files(self, module: str) -> ModuleFiles:
         """The files of a module by its dotted name."""
         parent, _, name = module.rpartition(".")
-        if len(name.encode("utf-8", "replace")) > _LONGEST_NAME:
+        # From the outside in: a name of thousands of parts ends where its first package is missing.
+        there = all(self.files(package).folder for package in packages_of(module))
+        if not there or len(name.encode("utf-8", "replace")) > _LONGEST_NAME:
             return ModuleFiles(None, None, False)
         folders: Sequence[Path] = self.files(parent).folder if parent else self.paths
         spaces: list[Path] = []
@@ -239,6 +241,12 @@ class Environment:
                 elif path.suffix in (".py", ".pyi") or path.name.endswith(_COMPILED):
                     names.add(name)
         yield from sorted(name for name in names - {"__init__", "__main__"} if name.isidentifier())
+
+
+def packages_of(dotted: str) -> Iterator[str]:
+    """What a dotted name stands in, from the outside in: `a.b.c` in `a` and `a.b`."""
+    parts = dotted.split(".")
+    return (".".join(parts[:size]) for size in range(1, len(parts)))
 
 
 def normalised(name: str) -> str:

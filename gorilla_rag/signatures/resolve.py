@@ -12,13 +12,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Literal
 
 import griffe
 
 from gorilla_rag.errors import PackageUnreadable
 from gorilla_rag.signatures.callables import Callable, describe
-from gorilla_rag.signatures.environment import Environment
+from gorilla_rag.signatures.environment import Environment, packages_of
 from gorilla_rag.signatures.nodes import Builtin, Instance, Missing, Module, Node, Object, Unknown
 from gorilla_rag.signatures.objects import ObjectKind
 from gorilla_rag.signatures.probe import NOT_LOOKED_UP, Probe, signature_of
@@ -137,10 +138,17 @@ class Resolver:
         )
         if not certain and self.probe.allows(dotted):
             found = self._better(found, self._probed(dotted))
-            owner = dotted.rpartition(".")[0]
-            if found.state == "missing" and "." in owner and self.resolve(owner).state == "unknown":
+            if found.state == "missing" and (owner := self._unknown_owner(dotted)):
                 found = Resolved("unknown", detail=f"{owner} isn't known")
         return self._named(found, parts[0])
+
+    def _unknown_owner(self, dotted: str) -> str:
+        """What a name stands in, if the first of these that isn't there may be there all the same; else empty."""
+        for owner in islice(packages_of(dotted), 1, None):
+            state = self.resolve(owner).state
+            if state in ("missing", "unknown"):
+                return owner if state == "unknown" else ""
+        return ""
 
     def static(self, node: Node) -> Resolved:
         """What reading alone tells about a node."""

@@ -146,11 +146,8 @@ def _document(record: Any, more: Mapping[str, str], *, source: str, trusted: boo
 
 def _listing(server: Server, headers: Mapping[str, str], timeout: float) -> Listing:
     """What a server lists, from whatever thread or event loop that is asked."""
-    try:
-        from gorilla_rag.sources import mcp_session
-    except ImportError as error:
-        hint = "pip install 'gorilla-rag[mcp]'"
-        raise ExtraMissing(f"MCP servers are read with the package mcp ({error})", hint=hint) from error
+    load_sdk()
+    from gorilla_rag.sources import mcp_session
 
     def ask() -> Listing:
         asked = mcp_session.listing(server.address, server=server.label, headers=headers, seconds=timeout)
@@ -162,6 +159,19 @@ def _listing(server: Server, headers: Mapping[str, str], timeout: float) -> List
         return ask()
     with ThreadPoolExecutor(1) as thread:  # a notebook's loop, in which no other can run
         return thread.submit(ask).result()
+
+
+def load_sdk() -> None:
+    """Imports what speaks with servers, which takes a while the first time.
+
+    Raises:
+        ExtraMissing: the extra `mcp` isn't installed.
+    """
+    try:
+        from gorilla_rag.sources import mcp_session  # noqa: F401
+    except ImportError as error:
+        hint = "pip install 'gorilla-rag[mcp]'"
+        raise ExtraMissing(f"MCP servers are read with the package mcp ({error})", hint=hint) from error
 
 
 def _checked(headers: Mapping[str, str], servers: Iterable[Server]) -> Mapping[str, str]:

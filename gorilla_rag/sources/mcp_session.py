@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
@@ -66,27 +66,39 @@ async def listing(address: str | Sequence[str], *, server: str, headers: Mapping
     Raises:
         SourceError: the server can't be reached, fails, doesn't speak the protocol, or doesn't come to an end.
     """
-    wire, found = Wire(server), None
-    try:
+    wire, found = Wire(server), list[Listing]()
+
+    async def ask() -> None:
         with anyio.move_on_after(seconds), _unlogged():
-            async with connected(address, wire, headers=headers, seconds=seconds) as (heard, told):
-                dispatcher = _Dispatcher(heard, told)
-                client = Implementation(name="gorilla-rag", version=gorilla_rag.__version__)
-                async with ClientSession(dispatcher=dispatcher, client_info=client) as session:
-                    await _greet(session)
-                    await _list(session, dispatcher.tools, wire)
-                    own = session.server_info
-                    found = (own.name, own.version) if own else ("", "")
+            async with connected(address, wire, headers=headers, seconds=seconds) as streams:
+                await _ask(*streams, wire, found)
+
+    try:
+        # What cancels this task from outside, as Ctrl-C does, knows no shields; the other one is cancelled by anyio.
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
     except Exception as error:
         cause = _cause(error)
         known = wire.fault or _known(cause, wire)
         if known is None:
             raise
         raise known from cause
-    if found is None:
+    if not found:
         hint = f"{_IS_IT_ONE}, or give it more time: --mcp-timeout, or timeout="
         raise SourceError(f"has not listed its tools in {seconds:g} s{_around(wire)}", file=server, line=0, hint=hint)
-    return Listing(*found, tuple(dispatcher.tools), tuple(_notes(wire)))
+    return replace(found[0], notes=tuple(_notes(wire)))
+
+
+async def _ask(heard: Any, told: Any, wire: Wire, found: list[Listing]) -> None:
+    """Puts what a server says into `found`, from where it isn't lost if disconnecting takes too long."""
+    dispatcher = _Dispatcher(heard, told)
+    client = Implementation(name="gorilla-rag", version=gorilla_rag.__version__)
+    async with ClientSession(dispatcher=dispatcher, client_info=client) as session:
+        await _greet(session)
+        await _list(session, dispatcher.tools, wire)
+        own = session.server_info
+        name, version = (own.name, own.version) if own else ("", "")
+        found.append(Listing(name, version, tuple(dispatcher.tools), ()))
 
 
 class _Dispatcher(JSONRPCDispatcher[TransportContext]):

@@ -122,10 +122,14 @@ async def _over_pipes(command: Sequence[str], wire: Wire) -> AsyncIterator[_Stre
 async def _started(command: Sequence[str], log: IO[bytes], wire: Wire) -> Process:
     try:
         # A session of its own makes it a group that can be ended whole, and that Ctrl-C in a terminal doesn't reach.
-        return await anyio.open_process(command, stderr=log, env=get_default_environment(), start_new_session=True)
+        # Shielded, because a process that is given up on while it starts is ended without what it has itself started.
+        with anyio.CancelScope(shield=True):
+            environment = get_default_environment()
+            process = await anyio.open_process(command, stderr=log, env=environment, start_new_session=True)
     except OSError as error:
         hint = "give a command that starts the server, such as 'python server.py', or its http(s) address"
         raise wire.give_up(f"can't be started: {error.strerror or error}", hint=hint) from error
+    return process
 
 
 async def _read(stdout: ByteReceiveStream, to_us: MemoryObjectSendStream[_Incoming], wire: Wire) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -159,21 +160,14 @@ def train_on_index(
     target, described = Path(out), manifest.read(Path(index))
     retriever.check_out(target, resume=resume)
     begun_with = _base(base, described.encoder)
-    opened = Index(index, lambda: of_index(described.encoder))
-    try:
+    with closing(Index(index, lambda: of_index(described.encoder))) as opened:
         corpus, read = _asked(opened, questions, count if from_docs else 0, settings.seed)
         data = _data(corpus, read, held_out, evaluation, settings.seed)
         wrong = _negatives(data.train, opened, settings, progress)
-    finally:
-        opened.close()
+    given = [rows(data.train, wrong, count=settings.negatives, seed=settings.seed)]
+    held = HeldOut([data.held]) if data.held.pairs else None
     trained = retriever.train(
-        [rows(data.train, wrong, count=settings.negatives, seed=settings.seed)],
-        begun_with.folder,
-        target,
-        held_out=HeldOut([data.held]) if data.held.pairs else None,
-        settings=settings,
-        resume=resume,
-        progress=progress,
+        given, begun_with.folder, target, held_out=held, settings=settings, resume=resume, progress=progress
     )
     return _written(target, data, trained, begun_with)
 
@@ -266,19 +260,28 @@ def _negatives(
 
 
 def _written(out: Path, data: Data, trained: Trained, base: Base) -> Outcome:
-    """Writes all that goes with the model."""
+    """Writes all that goes with the model.
+
+    Raises:
+        UsageError: the delta would be too large; all else is there.
+    """
     write_pairs(out / PAIRS, [data.train])
     card = data_card([data.train], duplicates=data.duplicates, leaks=data.leaks, evaluation=data.evaluation)
     write_text(out / CARD, card)
     exported = SentenceTransformersEncoder(trained.model).export()
     if not base.is_registered:
         return Outcome(data, trained, base, None, exported.reason)
-    from gorilla_rag.encoders.delta import write_delta
+    from gorilla_rag.encoders import delta
 
     measured = {
         "before": trained.before.get(data.held.name, math.nan),
         "after": trained.after.get(data.held.name, math.nan),
     }
     note = {"pairs": str(len(data.train.pairs)), **{name: f"{value:.4f}" for name, value in measured.items()}}
-    write_delta(base.folder, trained.model, out / DELTA, note=note)
+    try:
+        delta.write_delta(base.folder, trained.model, out / DELTA, note=note, limit=delta.LIMIT)
+    except UsageError as error:
+        raise UsageError(
+            error.message, hint=f"the model itself is whole, in {trained.model}: use it as it is"
+        ) from error
     return Outcome(data, trained, base, out / DELTA, exported.reason)
