@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 
 from gorilla_rag import Gorilla
+from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.encoders.embedded import EmbeddedEncoder
 from gorilla_rag.errors import BenchmarkError, GenerationFailed, UsageError
 from gorilla_rag.evaluate.function_calling import benchmark as benchmarks
 from gorilla_rag.evaluate.function_calling import run as running
 from gorilla_rag.evaluate.function_calling import settings as ways
 from gorilla_rag.evaluate.function_calling.benchmark import FunctionBenchmark
+from gorilla_rag.evaluate.function_calling.figures import fits
 from gorilla_rag.evaluate.function_calling.settings import Catalogues, Setting
 from gorilla_rag.generate.write import Writer
 from gorilla_rag.index.index import Index
@@ -465,6 +467,32 @@ def test_with_nothing_masked_calls_can_be_wrong_in_every_way(
     assert unmasked["figures"]["refused"]["value"] == 0.0
     assert set(unmasked["faults"]) == {"wrong function", "wrong count"}
     assert [one["chosen"] for one in kept(tmp_path, "offered--unmasked")] == [BOOK, "", ""]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fit"),
+    [
+        ({"dishes": [{"name": "lasagna", "required": True}]}, True),
+        ({}, True),
+        ({"dishes": [{"grams": "many"}]}, False),
+        ({"dishes": [{"required": "yes"}]}, False),
+        ({"dishes": [{"colour": "red"}]}, False),
+    ],
+)
+def test_what_is_missing_inside_an_argument_is_no_fault_of_the_schema(arguments: dict[str, Any], fit: bool) -> None:
+    dish = {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "grams": {"type": "integer"},
+            "required": {"type": "boolean"},
+        },
+        "required": ["name", "grams"],
+        "additionalProperties": False,
+    }
+    parameters = {"properties": {"dishes": {"type": "array", "items": dish}}, "required": ["dishes"]}
+    doc = ApiDoc(id="menu", api_call="menu", kind="tool", parameters=parameters)
+    assert fits(arguments, doc) is fit
 
 
 def test_a_model_that_fails_on_a_question_is_wrong_there_and_asked_again(

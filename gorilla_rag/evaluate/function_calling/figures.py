@@ -9,6 +9,7 @@ from dataclasses import asdict
 from statistics import median
 from typing import Any
 
+from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.evaluate.function_calling.benchmark import FunctionBenchmark, FunctionQuestion
 from gorilla_rag.evaluate.function_calling.checker import Made, judge
 from gorilla_rag.evaluate.metrics import of_text
@@ -76,15 +77,22 @@ def _valid(benchmark: FunctionBenchmark, outcome: Outcome, made: Sequence[Mappin
     docs = {benchmark.by_id[one].api_call: benchmark.by_id[one] for one in reversed(outcome.candidates)}
     if outcome.chosen:
         docs |= {benchmark.by_id[outcome.chosen].api_call: benchmark.by_id[outcome.chosen]}
-    return float(
-        all(
-            one["tool_name"] in docs
-            and not schema_errors(
-                one["arguments"], {**arguments_schema(docs[one["tool_name"]]), "required": []}, formats=True
-            )
-            for one in made
-        )
-    )
+    return float(all(one["tool_name"] in docs and fits(one["arguments"], docs[one["tool_name"]]) for one in made))
+
+
+def fits(arguments: Mapping[str, Any], doc: ApiDoc) -> bool:
+    """Whether arguments fit a document's schema; what is missing of them, at any depth, is another matter."""
+    return not schema_errors(arguments, _without_required(arguments_schema(doc)), formats=True)
+
+
+def _without_required(schema: Any) -> Any:
+    """A schema that requires nothing; a property of the name `required` stays."""
+    if isinstance(schema, list):
+        return [_without_required(one) for one in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    kept = ((key, one) for key, one in schema.items() if key != "required" or not isinstance(one, list))
+    return {key: one if key in ("enum", "const", "default") else _without_required(one) for key, one in kept}
 
 
 def _refused(outcome: Outcome) -> bool:
