@@ -1,0 +1,194 @@
+"""A cross-encoder: reads a question and a document together and gives one number. Trains one, runs it, exports it.
+
+Knows texts; where they come from and what the number is used for is the business of others.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, get_linear_schedule_with_warmup
+from transformers.utils import logging as transformers_logging
+
+from gorilla_rag.encoders.bf16 import has_fast_bf16
+from gorilla_rag.encoders.tokens import BATCH_TOKENS, Inputs, by_length
+from gorilla_rag.files import write_bytes
+from tests.benchmarks.retriever.training import Tell
+
+LONGEST = 96
+BATCH, LEARNING_RATE = 16, 8e-5
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+Run = Callable[[Inputs], npt.NDArray[np.float32]]
+"""A number for each row."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A question and as many documents as every other's, of which the first is right."""
+
+    question: str
+    texts: tuple[str, ...]
+
+
+class CrossEncoder:
+    """Scores documents for a question.
+
+    Args:
+        folder: of the model; only its tokenizer is read.
+        run: the model itself, by torch or ONNX Runtime.
+    """
+
+    def __init__(self, folder: Path, run: Run) -> None:
+        self._tokenizer, self._run = AutoTokenizer.from_pretrained(folder), run
+
+    def logits(self, question: str, texts: Sequence[str]) -> list[float]:
+        """A number for each text, in their order."""
+        made = np.empty(len(texts), dtype=np.float32)
+        for rows, inputs in _batches(self._tokenizer, [question] * len(texts), texts):
+            made[rows] = self._run(inputs)
+        return [float(one) for one in made]
+
+
+def by_torch(folder: Path) -> Run:
+    """The model by torch, in bf16 where that is the faster."""
+    model = _opened(folder).eval()
+
+    @torch.inference_mode()
+    def run(inputs: Inputs) -> npt.NDArray[np.float32]:
+        values: npt.NDArray[np.float32] = _logits(model, inputs).numpy()
+        return values
+
+    return run
+
+
+def by_onnx(graph: Path) -> Run:
+    """The model by ONNX Runtime, as its graph is."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
+
+    def run(inputs: Inputs) -> npt.NDArray[np.float32]:
+        values: npt.NDArray[np.float32] = session.run(None, {name: inputs[name] for name in INPUTS})[0][:, 0]
+        return values
+
+    return run
+
+
+def exported(folder: Path) -> tuple[Path, Path]:
+    """Graphs of the model in float32 and with int8 weights, made unless they are there."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    whole, small = folder / "model.onnx", folder / "model-int8.onnx"
+    if not small.is_file():
+        axes = {0: torch.export.Dim("rows"), 1: torch.export.Dim("tokens")}
+        sample = AutoTokenizer.from_pretrained(folder)(["a", "b"], ["c d", "e f"], return_tensors="pt")
+        program: Any = torch.onnx.export(
+            _Positional(_opened(folder)).eval(),
+            tuple(sample[name] for name in INPUTS),
+            input_names=list(INPUTS),
+            output_names=["logits"],
+            dynamic_shapes=(tuple(axes for _ in INPUTS),),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+        graph = program.model_proto
+        del graph.graph.value_info[:]  # the quantizer transposes a matrix in place, and its shape is then another
+        write_bytes(whole, graph.SerializeToString())
+        quantize_dynamic(str(whole), str(small), weight_type=QuantType.QInt8)
+    return whole, small
+
+
+class _Positional(torch.nn.Module):
+    """The model as a function of its tensors, in a fixed order."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.model(**dict(zip(INPUTS, tensors, strict=True))).logits
+        return found
+
+
+def train(rows: Sequence[Listed], base: Path, out: Path, *, seed: int, tell: Tell) -> None:
+    """Trains on lists by the cross-entropy of the right document among the others; word embeddings stay as they are.
+
+    Source: Nogueira, Cho, "Passage Re-ranking with BERT", arXiv 1901.04085; the loss over a list of hard negatives is
+    that of Gao, Dai, Callan, "Rethink Training of BERT Rerankers", ECIR 2021 (arXiv 2101.08751).
+
+    Args:
+        rows: lists of one length.
+        base: the folder of the model that it begins with.
+        out: the trained model's folder.
+        seed: of the new layer, the order and dropout.
+        tell: told what is done.
+    """
+    torch.manual_seed(seed)
+    model, tokenizer = _opened(base).train(), AutoTokenizer.from_pretrained(base)
+    model.get_input_embeddings().weight.requires_grad_(False)
+    trained = [one for one in model.parameters() if one.requires_grad]
+    total = len(rows) // BATCH
+    optimizer = torch.optim.AdamW(trained, lr=LEARNING_RATE, weight_decay=0.01)
+    rate = get_linear_schedule_with_warmup(optimizer, total // 10, total)
+    shuffled = random.Random(seed).sample(rows, len(rows))
+    losses: list[float] = []
+    for step in range(total):
+        loss = _loss(model, tokenizer, shuffled[step * BATCH : (step + 1) * BATCH])
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+        rate.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+        if len(losses) % 20 == 0:
+            tell(f"{len(losses)}/{total}, loss {np.mean(losses[-20:]):.3f}")
+    _save(model, tokenizer, out)
+
+
+def _loss(model: Any, tokenizer: Any, rows: Sequence[Listed]) -> torch.Tensor:
+    questions = [row.question for row in rows for _ in row.texts]
+    texts = [text for row in rows for text in row.texts]
+    order: list[int] = []
+    found = []
+    for places, inputs in _batches(tokenizer, questions, texts):
+        order += places
+        found.append(_logits(model, inputs))
+    by_row = torch.cat(found)[torch.tensor(order).argsort()].view(len(rows), -1)
+    return torch.nn.functional.cross_entropy(by_row, torch.zeros(len(rows), dtype=torch.long))
+
+
+def _batches(tokenizer: Any, questions: Sequence[str], texts: Sequence[str]) -> Iterator[tuple[list[int], Inputs]]:
+    """Pairs of like length, with their positions."""
+    encoded = tokenizer(list(questions), list(texts), truncation=True, max_length=LONGEST)
+    for rows in by_length([len(ids) for ids in encoded["input_ids"]], BATCH_TOKENS):
+        given = {name: [encoded[name][row] for row in rows] for name in INPUTS}
+        yield rows, dict(tokenizer.pad(given, return_tensors="np"))
+
+
+def _logits(model: Any, inputs: Inputs) -> torch.Tensor:
+    """In bf16 where that is the faster."""
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=has_fast_bf16()):
+        found: torch.Tensor = model(**{name: torch.from_numpy(values) for name, values in inputs.items()}).logits
+    return found.float().squeeze(1)
+
+
+def _opened(folder: Path) -> Any:
+    transformers_logging.set_verbosity_error()
+    return AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1)
+
+
+def _save(model: Any, tokenizer: Any, out: Path) -> None:
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    model.save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    partial.replace(out)
