@@ -6,9 +6,7 @@ Knows texts; where they come from and what the number is used for is the busines
 from __future__ import annotations
 
 import random
-import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, get_linear_schedule_with_warmup
-from transformers.utils import logging as transformers_logging
 
 from gorilla_rag.encoders.bf16 import has_fast_bf16
 from gorilla_rag.encoders.tokens import BATCH_TOKENS, Inputs, by_length
@@ -26,16 +23,10 @@ from tests.benchmarks.retriever.training import Tell
 LONGEST = 96
 BATCH, LEARNING_RATE = 16, 8e-5
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+Listed = tuple[str, Sequence[str]]
+"""A question and as many documents as every other's, of which the first is right."""
 Run = Callable[[Inputs], npt.NDArray[np.float32]]
 """A number for each row."""
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A question and as many documents as every other's, of which the first is right."""
-
-    question: str
-    texts: tuple[str, ...]
 
 
 class CrossEncoder:
@@ -60,13 +51,8 @@ class CrossEncoder:
 def by_torch(folder: Path) -> Run:
     """The model by torch, in bf16 where that is the faster."""
     model = _opened(folder).eval()
-
-    @torch.inference_mode()
-    def run(inputs: Inputs) -> npt.NDArray[np.float32]:
-        values: npt.NDArray[np.float32] = _logits(model, inputs).numpy()
-        return values
-
-    return run
+    made: Run = torch.inference_mode()(lambda inputs: _logits(model, inputs).numpy())
+    return made
 
 
 def by_onnx(graph: Path) -> Run:
@@ -74,12 +60,7 @@ def by_onnx(graph: Path) -> Run:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
-
-    def run(inputs: Inputs) -> npt.NDArray[np.float32]:
-        values: npt.NDArray[np.float32] = session.run(None, {name: inputs[name] for name in INPUTS})[0][:, 0]
-        return values
-
-    return run
+    return lambda inputs: np.asarray(session.run(None, {name: inputs[name] for name in INPUTS})[0])[:, 0]
 
 
 def exported(folder: Path) -> tuple[Path, Path]:
@@ -88,14 +69,13 @@ def exported(folder: Path) -> tuple[Path, Path]:
 
     whole, small = folder / "model.onnx", folder / "model-int8.onnx"
     if not small.is_file():
-        axes = {0: torch.export.Dim("rows"), 1: torch.export.Dim("tokens")}
         sample = AutoTokenizer.from_pretrained(folder)(["a", "b"], ["c d", "e f"], return_tensors="pt")
+        axes = {0: torch.export.Dim("rows"), 1: torch.export.Dim("tokens")}
         program: Any = torch.onnx.export(
-            _Positional(_opened(folder)).eval(),
-            tuple(sample[name] for name in INPUTS),
+            _opened(folder).eval(),
+            kwargs={name: sample[name] for name in INPUTS},
             input_names=list(INPUTS),
-            output_names=["logits"],
-            dynamic_shapes=(tuple(axes for _ in INPUTS),),
+            dynamic_shapes=dict.fromkeys(INPUTS, axes),
             dynamo=True,
             external_data=False,
             verbose=False,
@@ -107,19 +87,7 @@ def exported(folder: Path) -> tuple[Path, Path]:
     return whole, small
 
 
-class _Positional(torch.nn.Module):
-    """The model as a function of its tensors, in a fixed order."""
-
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = self.model(**dict(zip(INPUTS, tensors, strict=True))).logits
-        return found
-
-
-def train(rows: Sequence[Listed], base: Path, out: Path, *, seed: int, tell: Tell) -> None:
+def train(rows: Sequence[Listed], base: Path, out: Path, *, tell: Tell) -> None:
     """Trains on lists by the cross-entropy of the right document among the others; word embeddings stay as they are.
 
     Source: Nogueira, Cho, "Passage Re-ranking with BERT", arXiv 1901.04085; the loss over a list of hard negatives is
@@ -129,17 +97,16 @@ def train(rows: Sequence[Listed], base: Path, out: Path, *, seed: int, tell: Tel
         rows: lists of one length.
         base: the folder of the model that it begins with.
         out: the trained model's folder.
-        seed: of the new layer, the order and dropout.
         tell: told what is done.
     """
-    torch.manual_seed(seed)
+    torch.manual_seed(0)
     model, tokenizer = _opened(base).train(), AutoTokenizer.from_pretrained(base)
     model.get_input_embeddings().weight.requires_grad_(False)
     trained = [one for one in model.parameters() if one.requires_grad]
     total = len(rows) // BATCH
     optimizer = torch.optim.AdamW(trained, lr=LEARNING_RATE, weight_decay=0.01)
     rate = get_linear_schedule_with_warmup(optimizer, total // 10, total)
-    shuffled = random.Random(seed).sample(rows, len(rows))
+    shuffled = random.Random(0).sample(rows, len(rows))
     losses: list[float] = []
     for step in range(total):
         loss = _loss(model, tokenizer, shuffled[step * BATCH : (step + 1) * BATCH])
@@ -151,15 +118,17 @@ def train(rows: Sequence[Listed], base: Path, out: Path, *, seed: int, tell: Tel
         losses.append(loss.item())
         if len(losses) % 20 == 0:
             tell(f"{len(losses)}/{total}, loss {np.mean(losses[-20:]):.3f}")
-    _save(model, tokenizer, out)
+    partial = out.with_name(f".{out.name}.partial")
+    model.save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    partial.replace(out)
 
 
 def _loss(model: Any, tokenizer: Any, rows: Sequence[Listed]) -> torch.Tensor:
-    questions = [row.question for row in rows for _ in row.texts]
-    texts = [text for row in rows for text in row.texts]
+    pairs = [(question, text) for question, texts in rows for text in texts]
     order: list[int] = []
     found = []
-    for places, inputs in _batches(tokenizer, questions, texts):
+    for places, inputs in _batches(tokenizer, *zip(*pairs, strict=True)):
         order += places
         found.append(_logits(model, inputs))
     by_row = torch.cat(found)[torch.tensor(order).argsort()].view(len(rows), -1)
@@ -182,13 +151,4 @@ def _logits(model: Any, inputs: Inputs) -> torch.Tensor:
 
 
 def _opened(folder: Path) -> Any:
-    transformers_logging.set_verbosity_error()
     return AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1)
-
-
-def _save(model: Any, tokenizer: Any, out: Path) -> None:
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    model.save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
-    partial.replace(out)

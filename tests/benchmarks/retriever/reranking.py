@@ -10,15 +10,14 @@ import json
 import random
 import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gorilla_rag.answer import Candidate
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.encoders.load import load_encoder
 from gorilla_rag.files import write_text
@@ -26,72 +25,61 @@ from gorilla_rag.index.index import Index
 from gorilla_rag.models import registry
 from gorilla_rag.text import encoder_text, query_text
 from gorilla_rag.train import retriever
-from gorilla_rag.train.corpus import Corpus, positive_text
+from gorilla_rag.train.corpus import Corpus, Pair, positive_text
 from gorilla_rag.train.negatives import MOST_OF_POSITIVE
 from tests.benchmarks.retriever import cross_encoder, data, openapi, report, training
 from tests.benchmarks.retriever.cross_encoder import CrossEncoder, Listed
 from tests.benchmarks.retriever.measuring import Mode, Scores, judged, measured_anew
 
-FOLDER = "reranked"
-HELD_BACK, BESIDE, TIMES = "held-back", "beside-", "times"
 CANDIDATES, ASKED, TIMED = 20, 200, 10
-TRAINED, TUNED_ON = 4000, 300
+TRAINED, TUNED_ON, SOURCES_HELD_BACK = 4000, 300, 0.1
 CATALOGUE = 2000
 """How many of a corpus's documents are searched, to mine and to choose by."""
 NEGATIVES, NEGATIVES_FROM = 4, 30
-SOURCES_HELD_BACK = 0.1
 SHARES = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 """How much of the cross-encoder's number is added to the index's score."""
-_NDCG = "ndcg@10"
-_BESIDE: tuple[tuple[str, str, Mode], ...] = (
-    ("BM25", report.STOCK, "bm25"),
-    ("stock", report.STOCK, "dense"),
-    ("stock, BM25: RRF", report.STOCK, "rrf"),
-    ("tuned", report.TUNED, "dense"),
-    ("tuned, BM25: RRF", report.TUNED, "rrf"),
-)
+BESIDE: tuple[Mode, ...] = ("bm25", "dense", "rrf")
+_METRICS = ("ndcg@10", "first")
 _ENCODERS = {report.STOCK: training.BASE, report.TUNED: report.TUNED}
 
 
 @dataclass(frozen=True)
-class Pools:
-    """The first candidates of some questions of a set, as the index orders them, and what the cross-encoder says.
+class Pool:
+    """A question's first candidates, as the index orders them, and what the cross-encoder says of each.
 
     Attributes:
-        groups: what macro averages group by.
-        questions: as asked.
-        right: of each question, keys of the right calls.
-        calls: of each question, those of its candidates.
-        texts: what is read of these.
+        group: what macro averages group by.
+        question: as it is searched with.
+        right: keys of the right calls.
+        calls: the candidates' keys.
+        texts: what is read of them.
         fused: the index's scores of them.
         logits: the cross-encoder's.
     """
 
-    groups: list[str]
-    questions: list[str]
-    right: list[list[str]]
-    calls: list[list[str]]
-    texts: list[list[str]]
-    fused: list[list[float]]
-    logits: list[list[float]]
+    group: str
+    question: str
+    right: list[str]
+    calls: list[str]
+    texts: list[str]
+    fused: list[float]
+    logits: list[float]
 
-    def scores(self, share: float, *, index: float = 1.0) -> Scores:
-        """Of the candidates by the index's score, times `index`, and so much of the cross-encoder's."""
-        ranked = [
-            reordered(calls, [index * a + share * b for a, b in zip(fused, logits, strict=True)])
-            for calls, fused, logits in zip(self.calls, self.fused, self.logits, strict=True)
-        ]
-        return Scores(tuple(self.groups), judged(ranked, [frozenset(keys) for keys in self.right]))
-
-    @property
-    def alone(self) -> Scores:
-        """Of the candidates by the cross-encoder alone."""
-        return self.scores(1.0, index=0.0)
+    def reordered(self, share: float, index: float = 1.0) -> list[str]:
+        """Calls by the index's score, times `index`, and so much of the cross-encoder's; equal ones as they were."""
+        sums = [index * a + share * b for a, b in zip(self.fused, self.logits, strict=True)]
+        return [self.calls[place] for place in sorted(range(len(sums)), key=lambda place: -sums[place])]
 
 
-def reordered(calls: Sequence[str], scores: Sequence[float]) -> list[str]:
-    """Calls by their scores, best first; equal ones as they were."""
-    return [calls[place] for place in sorted(range(len(calls)), key=lambda place: -scores[place])]
+def scores(pools: Sequence[Pool], share: float, *, index: float = 1.0) -> Scores:
+    """Of the candidates in their new order; by the cross-encoder alone where the index counts for nothing."""
+    found = judged([one.reordered(share, index) for one in pools], [frozenset(one.right) for one in pools])
+    return Scores(tuple(one.group for one in pools), found)
+
+
+def chosen(pools: Sequence[Pool]) -> float:
+    """The share with the best nDCG@10."""
+    return max(SHARES, key=lambda share: float(np.mean(scores(pools, share).values["ndcg@10"])))
 
 
 def source(doc: ApiDoc) -> str:
@@ -114,13 +102,15 @@ def apart(corpora: Sequence[Corpus], *, share: float, seed: int) -> tuple[list[C
 
 def sampled(corpora: Sequence[Corpus], count: int, *, seed: int) -> list[Corpus]:
     """So many pairs of all corpora together, those over the same documents in one; of many documents a sample."""
-    every = [(corpus, pair) for corpus in corpora for pair in corpus.pairs]
-    chosen = random.Random(seed).sample(every, min(count, len(every)))
+    catalogues = [tuple(doc.id for doc in corpus.docs) for corpus in corpora]
+    every = [(number, pair) for number, corpus in enumerate(corpora) for pair in corpus.pairs]
     made: dict[tuple[str, ...], Corpus] = {}
-    for corpus, pair in chosen:
-        own = made.setdefault(tuple(doc.id for doc in corpus.docs), replace(corpus, pairs=()))
-        made[tuple(doc.id for doc in corpus.docs)] = replace(own, pairs=(*own.pairs, pair))
-    return [replace(one, docs=catalogue(one, CATALOGUE, seed=seed)) for one in made.values()]
+    pairs: dict[tuple[str, ...], list[Pair]] = {}
+    for number, pair in random.Random(seed).sample(every, min(count, len(every))):
+        made.setdefault(catalogues[number], corpora[number])
+        pairs.setdefault(catalogues[number], []).append(pair)
+    found = (replace(corpus, pairs=tuple(pairs[key])) for key, corpus in made.items())
+    return [replace(one, docs=catalogue(one, CATALOGUE, seed=seed)) for one in found]
 
 
 def catalogue(corpus: Corpus, count: int, *, seed: int) -> tuple[ApiDoc, ...]:
@@ -139,16 +129,13 @@ def lists(corpus: Corpus, index: Index, *, seed: int) -> Iterator[Listed]:
     asked = [query_text(pair.question) for pair in corpus.pairs]
     found = index.candidates_many(asked, mode="dense", k=NEGATIVES_FROM)
     right = index.encoder.encode([encoder_text(by_id[pair.relevant[0]]) for pair in corpus.pairs])
-    nearest = (index.encoder.encode(asked, kind="query") * right).sum(axis=1)
-    for pair, question, candidates, near in zip(corpus.pairs, asked, found, nearest, strict=True):
-        wrong = _wrong(candidates, {by_id[one].call_key for one in pair.relevant}, MOST_OF_POSITIVE * float(near))
+    below = MOST_OF_POSITIVE * (index.encoder.encode(asked, kind="query") * right).sum(axis=1)
+    for pair, question, candidates, least in zip(corpus.pairs, asked, found, below, strict=True):
+        calls = {by_id[one].call_key for one in pair.relevant}
+        wrong = [one.doc for one in candidates if one.doc.call_key not in calls and one.score < least]
         if len(wrong) >= NEGATIVES:
             negatives = (encoder_text(doc) for doc in rng.sample(wrong, NEGATIVES))
-            yield Listed(question, (positive_text(by_id[pair.relevant[0]], pair), *negatives))
-
-
-def _wrong(candidates: Sequence[Candidate], right: set[str], below: float) -> list[ApiDoc]:
-    return [one.doc for one in candidates if one.doc.call_key not in right and one.score < below]
+            yield question, (positive_text(by_id[pair.relevant[0]], pair), *negatives)
 
 
 def run(folder: Path, work: Path, names: Sequence[str], tell: training.Tell) -> None:
@@ -158,26 +145,31 @@ def run(folder: Path, work: Path, names: Sequence[str], tell: training.Tell) -> 
     def split() -> tuple[list[Corpus], list[Corpus]]:
         return apart(data.general(folder, work / openapi.ARCHIVE).corpora, share=SOURCES_HELD_BACK, seed=0)
 
-    model = work / FOLDER / retriever.MODEL
-    if not model.is_dir():
-        _trained(sampled(split()[0], TRAINED, seed=0), model, work, tell)
-    if not _file(work, HELD_BACK).is_file():
-        _keep(_file(work, HELD_BACK), asdict(_held_back(sampled(split()[1], TUNED_ON, seed=0), model, work)))
-    for what, made in (("", _asked), (BESIDE, _beside)):
-        for name in names:
-            if not _file(work, what + name).is_file():
-                asked = few(data.LEFT_OUT[name](folder) if name in data.LEFT_OUT else data.measured(name, folder))
-                _keep(_file(work, what + name), made(asked, work))
-                tell(f"{what}{name}: {len(asked.questions)} questions")
-    if not _file(work, TIMES).is_file():
-        _keep(_file(work, TIMES), _milliseconds([_pools_of(work, name) for name in names], model))
+    if not _model(work).is_dir():
+        _trained(sampled(split()[0], TRAINED, seed=0), work, tell)
+    _unless_there(work, "held-back", lambda: _held_back(sampled(split()[1], TUNED_ON, seed=0), work))
+    for name in names:
+        asked = few(data.LEFT_OUT[name](folder) if name in data.LEFT_OUT else data.measured(name, folder))
+        _unless_there(work, name, partial(_pools, asked, f"asked-{name}", work))
+        _unless_there(work, f"{name}-beside", partial(_beside, asked, work))
+        tell(f"{name}: {len(asked.questions)} questions")
+    _unless_there(work, "times", lambda: _milliseconds([one for n in names for one in _known(work, n)[:TIMED]], work))
+
+
+def _unless_there(work: Path, name: str, made: Callable[[], object]) -> None:
+    if not _file(work, name).is_file():
+        write_text(_file(work, name), json.dumps(made()))
 
 
 def few(asked: data.Asked) -> data.Asked:
     """A sample of a set's questions over all of its documents."""
     places = random.Random(0).sample(range(len(asked.questions)), min(ASKED, len(asked.questions)))
-    questions, right, groups = ([of[place] for place in places] for of in (asked.questions, asked.right, asked.groups))
-    return replace(asked, questions=tuple(questions), right=tuple(right), groups=tuple(groups))
+    return replace(
+        asked,
+        questions=tuple(asked.questions[place] for place in places),
+        right=tuple(asked.right[place] for place in places),
+        groups=tuple(asked.groups[place] for place in places),
+    )
 
 
 def _encoder(name: str) -> str:
@@ -185,173 +177,108 @@ def _encoder(name: str) -> str:
     return report.TUNED if name in data.MEASURED else report.STOCK
 
 
-def _asked(asked: data.Asked, work: Path) -> dict[str, Any]:
-    return asdict(_pools(asked, f"asked-{asked.name}", work / FOLDER / retriever.MODEL, work))
-
-
-def _beside(asked: data.Asked, work: Path) -> dict[str, list[float]]:
-    """What is known without a cross-encoder, of the encoders that weren't trained on the set."""
-    made: dict[str, list[float]] = {}
-    for label in dict.fromkeys((report.STOCK, _encoder(asked.name))):
-        modes = {title: mode for title, of, mode in _BESIDE if of == label}
-        found = measured_anew(asked, load_encoder(_ENCODERS[label]), work, list(modes.values()))
-        made |= {title: found[mode][_NDCG] for title, mode in modes.items()}
-    return made
-
-
-def _trained(corpora: Sequence[Corpus], out: Path, work: Path, tell: training.Tell) -> None:
+def _trained(corpora: Sequence[Corpus], work: Path, tell: training.Tell) -> None:
     rows: list[Listed] = []
     for corpus in corpora:
         index = training.opened(corpus.docs, f"mined-{corpus.name}", load_encoder(report.TUNED), work)
         rows += lists(corpus, index, seed=0)
         index.close()
         tell(f"{corpus.name}: {len(corpus.docs)} documents, {len(corpus.pairs)} pairs, {len(rows)} lists")
-    out.parent.mkdir(exist_ok=True)
-    cross_encoder.train(rows, registry.path(training.BASE), out, seed=0, tell=tell)
+    _model(work).parent.mkdir(exist_ok=True)
+    cross_encoder.train(rows, registry.path(training.BASE), _model(work), tell=tell)
 
 
-def _held_back(corpora: Sequence[Corpus], model: Path, work: Path) -> Pools:
-    made = {}
+def _held_back(corpora: Sequence[Corpus], work: Path) -> list[dict[str, Any]]:
+    made = []
     for corpus in corpora:
         key = {doc.id: doc.call_key for doc in corpus.docs}
         right = tuple(frozenset(key[one] for one in pair.relevant) for pair in corpus.pairs)
         questions = tuple(pair.question for pair in corpus.pairs)
-        asked = data.Asked(corpus.name, corpus.docs, questions, right, tuple(map(str, range(len(questions)))))
-        made[corpus.name] = _pools(asked, f"{HELD_BACK}-{corpus.name}", model, work)
-    return joined(made)
+        groups = tuple(f"{corpus.name} {number}" for number in range(len(questions)))
+        made += _pools(data.Asked(corpus.name, corpus.docs, questions, right, groups), f"tuned-on-{corpus.name}", work)
+    return made
 
 
-def joined(pools: Mapping[str, Pools]) -> Pools:
-    """Those of several sets as one, where a group stays within its set."""
-    each = pools.values()
-    return Pools(
-        groups=[f"{name} {value}" for name, one in pools.items() for value in one.groups],
-        questions=[value for one in each for value in one.questions],
-        right=[value for one in each for value in one.right],
-        calls=[value for one in each for value in one.calls],
-        texts=[value for one in each for value in one.texts],
-        fused=[value for one in each for value in one.fused],
-        logits=[value for one in each for value in one.logits],
-    )
-
-
-def _pools(asked: data.Asked, place: str, model: Path, work: Path) -> Pools:
+def _pools(asked: data.Asked, place: str, work: Path) -> list[dict[str, Any]]:
     index = training.opened(asked.docs, place, load_encoder(_ENCODERS[_encoder(asked.name)]), work)
     found = index.candidates_many(asked.questions, mode="hybrid", k=CANDIDATES)
     index.close()
-    reader = CrossEncoder(model, cross_encoder.by_torch(model))
-    texts = [[encoder_text(one.doc) for one in row] for row in found]
-    return Pools(
-        groups=list(asked.groups),
-        questions=[query_text(question) for question in asked.questions],
-        right=[sorted(keys) for keys in asked.right],
-        calls=[[one.doc.call_key for one in row] for row in found],
-        texts=texts,
-        fused=[[float(one.score) for one in row] for row in found],
-        logits=[reader.logits(query_text(one), own) for one, own in zip(asked.questions, texts, strict=True)],
-    )
+    reader = CrossEncoder(_model(work), cross_encoder.by_torch(_model(work)))
+    made = []
+    for group, asked_for, right, row in zip(asked.groups, asked.questions, asked.right, found, strict=True):
+        question, texts = query_text(asked_for), [encoder_text(one.doc) for one in row]
+        calls, fused = [one.doc.call_key for one in row], [float(one.score) for one in row]
+        made.append(Pool(group, question, sorted(right), calls, texts, fused, reader.logits(question, texts)))
+    return [asdict(one) for one in made]
 
 
-def _milliseconds(pools: Sequence[Pools], model: Path) -> dict[str, list[float]]:
-    """What questions of each set take by torch and by ONNX Runtime, by turns."""
-    whole, small = cross_encoder.exported(model)
+def _beside(asked: data.Asked, work: Path) -> dict[str, list[float]]:
+    """nDCG@10 by encoder and retriever, of the encoders that weren't trained on the set."""
+    made: dict[str, list[float]] = {}
+    for label in dict.fromkeys((report.STOCK, _encoder(asked.name))):
+        found = measured_anew(asked, load_encoder(_ENCODERS[label]), work, BESIDE)
+        made |= {f"{label} {mode}": values["ndcg@10"] for mode, values in found.items()}
+    return made
+
+
+def _milliseconds(pools: Sequence[Pool], work: Path) -> dict[str, list[float]]:
+    """What each question takes by torch and by ONNX Runtime, by turns."""
+    whole, small = cross_encoder.exported(_model(work))
     runs = {
-        "torch": cross_encoder.by_torch(model),
+        "torch": cross_encoder.by_torch(_model(work)),
         "ONNX": cross_encoder.by_onnx(whole),
         "ONNX, int8": cross_encoder.by_onnx(small),
     }
-    readers = {name: CrossEncoder(model, run) for name, run in runs.items()}
+    readers = {name: CrossEncoder(_model(work), one) for name, one in runs.items()}
     taken: dict[str, list[float]] = {name: [] for name in readers}
     for one in pools:
-        for question, texts in zip(one.questions[:TIMED], one.texts, strict=False):
-            for name, reader in readers.items():
-                began = time.perf_counter()
-                reader.logits(question, texts)
-                taken[name].append(1000 * (time.perf_counter() - began))
+        for name, reader in readers.items():
+            began = time.perf_counter()
+            reader.logits(one.question, one.texts)
+            taken[name].append(1000 * (time.perf_counter() - began))
     return taken
 
 
+def _model(work: Path) -> Path:
+    return work / "reranked" / retriever.MODEL
+
+
 def _file(work: Path, name: str) -> Path:
-    return work / FOLDER / f"{name.replace('/', '-')}.json"
+    return work / "reranked" / f"{name.replace('/', '-')}.json"
 
 
-def _keep(file: Path, value: Mapping[str, object]) -> None:
-    write_text(file, json.dumps(value))
+def _read(work: Path, name: str) -> Any:
+    return json.loads(_file(work, name).read_text(encoding="utf-8"))
 
 
-def _kept(work: Path, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(_file(work, name).read_text(encoding="utf-8"))
-    return found
-
-
-def _pools_of(work: Path, name: str) -> Pools:
-    return Pools(**_kept(work, name))
-
-
-def chosen(pools: Pools) -> float:
-    """The share with the best nDCG@10."""
-    return max(SHARES, key=lambda share: float(np.mean(pools.scores(share).values[_NDCG])))
+def _known(work: Path, name: str) -> list[Pool]:
+    return [Pool(**one) for one in _read(work, name)]
 
 
 def table(work: Path, names: Sequence[str]) -> Iterator[str]:
-    """nDCG@10 and the first candidate, before and after; by share of the cross-encoder's number; what it takes."""
-    held = _pools_of(work, HELD_BACK)
-    pools = {name: _pools_of(work, name) for name in names}
-    share = chosen(held)
-    yield from _beside_table(work, pools, share)
-    yield from _changes(pools, share)
-    yield from _by_share({HELD_BACK: held, **pools})
-    for name, values in _kept(work, TIMES).items():
-        yield f"{name}: {statistics.median(values):.0f} ms a question, {len(values)} questions"
-
-
-def _beside_table(work: Path, found: Mapping[str, Pools], share: float) -> Iterator[str]:
-    """nDCG@10 of every way of searching."""
-    titles = [title for title, *_ in _BESIDE]
-    shown = [*titles, "+ BM25", "reranked alone", f"{share} added"]
-    yield from _head(f"| Set | questions | candidates of | {' | '.join(shown)} |")
-    for name, pools in found.items():
-        known = _kept(work, BESIDE + name)
-        cells = [_short(Scores(tuple(pools.groups), {_NDCG: known[one]})) if one in known else "" for one in titles]
-        cells += [_short(one) for one in (pools.scores(0.0), pools.alone, pools.scores(share))]
-        yield f"| {name} | {len(pools.groups)} | {_encoder(name)} | {' | '.join(cells)} |"
-    yield ""
-
-
-def _changes(found: Mapping[str, Pools], share: float) -> Iterator[str]:
-    """What reranking gains, set by set and over those of one encoder."""
-    metrics = (_NDCG, "first")
-    shown = [f"{metric}{what}" for metric in metrics for what in ("", ", alone −", f", {share} added −")]
-    yield from _head(f"| Set | questions | {' | '.join(shown)} |")
-    for name, pools in {**found, **dict(_by_encoder(found))}.items():
-        before, after = pools.scores(0.0), (pools.alone, pools.scores(share))
-        cells = [
-            cell
-            for metric in metrics
-            for cell in (_short(before, metric), *(report.difference(one.against(before, metric)) for one in after))
-        ]
-        yield f"| {name} | {len(pools.groups)} | {' | '.join(cells)} |"
-    yield ""
-
-
-def _by_encoder(found: Mapping[str, Pools]) -> Iterator[tuple[str, Pools]]:
+    """nDCG@10 beside other ways of searching; what reranking gains; what it takes."""
+    share = chosen(_known(work, "held-back"))
+    kept = [f"{label} {mode}" for label in _ENCODERS for mode in BESIDE]
+    shown = [*kept, "hybrid", "reranked alone", f"{share} added"]
+    gained = [f"{metric}: {what} − hybrid" for metric in _METRICS for what in ("alone", "added")]
+    yield f"| Set | questions | by | {' | '.join(shown)} | {' | '.join(gained)} |"
+    yield "|---" + "|--:" * (len(shown) + len(gained) + 2) + "|"
+    for name in ("held-back", *names):
+        pools, beside = _known(work, name), _read(work, f"{name}-beside") if name in names else {}
+        cells = [_mean(pools, beside[one]) if one in beside else "" for one in kept]
+        yield f"| {name} | {len(pools)} | {_encoder(name)} | {' | '.join([*cells, *_row(pools, share)])} |"
     for label in _ENCODERS:
-        if own := {name: pools for name, pools in found.items() if _encoder(name) == label}:
-            yield f"all {len(own)} by {label}", joined(own)
+        every = [replace(p, group=f"{n} {p.group}") for n in names if _encoder(n) == label for p in _known(work, n)]
+        yield f"| all | {len(every)} | {label} | {' | '.join([*['' for _ in kept], *_row(every, share)])} |"
+    for name, values in _read(work, "times").items():
+        yield f"\n{name}: {statistics.median(values):.0f} ms a question, {len(values)} questions"
 
 
-def _by_share(found: Mapping[str, Pools]) -> Iterator[str]:
-    """nDCG@10 by how much of the cross-encoder's number is added."""
-    yield from _head(f"| Added | {' | '.join(found)} |")
-    for share in SHARES:
-        yield f"| {share} | {' | '.join(_short(pools.scores(share)) for pools in found.values())} |"
-    yield ""
+def _row(pools: Sequence[Pool], share: float) -> list[str]:
+    before, after = scores(pools, 0.0), (scores(pools, 1.0, index=0.0), scores(pools, share))
+    means = [report.short(one.estimate("ndcg@10").value) for one in (before, *after)]
+    return [*means, *(report.difference(one.against(before, metric)) for metric in _METRICS for one in after)]
 
 
-def _head(line: str) -> Iterator[str]:
-    yield line
-    yield "|---" + "|--:" * (line.count("|") - 2) + "|"
-
-
-def _short(scores: Scores, metric: str = _NDCG) -> str:
-    return report.short(scores.estimate(metric).value)
+def _mean(pools: Sequence[Pool], values: list[float]) -> str:
+    return report.short(Scores(tuple(one.group for one in pools), {"": values}).estimate("").value)
