@@ -15,7 +15,6 @@ from gorilla_rag.text import encoder_text, query_text
 from gorilla_rag.train.corpus import Corpus, Pair
 from tests import tiny_encoders
 from tests.benchmarks.retriever import cross_encoder, reranking, training
-from tests.benchmarks.retriever.cross_encoder import CrossEncoder
 from tests.benchmarks.retriever.data import Asked
 from tests.benchmarks.retriever.reranking import Pool
 
@@ -114,11 +113,11 @@ def test_a_trained_cross_encoder_reads_each_document_as_if_it_were_alone_and_its
     base = tiny_encoders.save("bert", tmp_path)
     texts = [text[:length] for text, length in zip(tiny_encoders.texts(), (40, 9, 30, 20, 40), strict=False)]
     cross_encoder.train([("speech", texts)] * 64, base, tmp_path / "model", tell=lambda _: None)
-    reader = CrossEncoder(tmp_path / "model", cross_encoder.by_torch(tmp_path / "model"))
-    together = reader.logits("speech", texts)
-    assert together == pytest.approx([reader.logits("speech", [text])[0] for text in texts], abs=0.15)
+    read = cross_encoder.reader(tmp_path / "model", cross_encoder.by_torch(tmp_path / "model"))
+    together = read("speech", texts)
+    assert together == pytest.approx([read("speech", [text])[0] for text in texts], abs=0.15)
     assert len({round(value, 3) for value in together}) > 1
     whole, small = cross_encoder.exported(tmp_path / "model")
     assert small.stat().st_size < whole.stat().st_size
-    by_graph = CrossEncoder(tmp_path / "model", cross_encoder.by_onnx(whole))
-    assert by_graph.logits("speech", texts) == pytest.approx(together, abs=0.15)
+    by_graph = cross_encoder.reader(tmp_path / "model", cross_encoder.by_onnx(whole))
+    assert by_graph("speech", texts) == pytest.approx(together, abs=0.15)

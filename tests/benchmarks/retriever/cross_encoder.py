@@ -26,26 +26,22 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 Listed = tuple[str, Sequence[str]]
 """A question and as many documents as every other's, of which the first is right."""
 Run = Callable[[Inputs], npt.NDArray[np.float32]]
-"""A number for each row."""
+"""A number for each row, by torch or ONNX Runtime."""
+Reader = Callable[[str, Sequence[str]], list[float]]
+"""A number for each document, given a question."""
 
 
-class CrossEncoder:
-    """Scores documents for a question.
+def reader(folder: Path, run: Run) -> Reader:
+    """What scores documents, with the tokenizer of a model's folder."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
 
-    Args:
-        folder: of the model; only its tokenizer is read.
-        run: the model itself, by torch or ONNX Runtime.
-    """
-
-    def __init__(self, folder: Path, run: Run) -> None:
-        self._tokenizer, self._run = AutoTokenizer.from_pretrained(folder), run
-
-    def logits(self, question: str, texts: Sequence[str]) -> list[float]:
-        """A number for each text, in their order."""
+    def read(question: str, texts: Sequence[str]) -> list[float]:
         made = np.empty(len(texts), dtype=np.float32)
-        for rows, inputs in _batches(self._tokenizer, [question] * len(texts), texts):
-            made[rows] = self._run(inputs)
+        for rows, inputs in _batches(tokenizer, [question] * len(texts), texts):
+            made[rows] = run(inputs)
         return [float(one) for one in made]
+
+    return read
 
 
 def by_torch(folder: Path) -> Run:
@@ -92,12 +88,6 @@ def train(rows: Sequence[Listed], base: Path, out: Path, *, tell: Tell) -> None:
 
     Source: Nogueira, Cho, "Passage Re-ranking with BERT", arXiv 1901.04085; the loss over a list of hard negatives is
     that of Gao, Dai, Callan, "Rethink Training of BERT Rerankers", ECIR 2021 (arXiv 2101.08751).
-
-    Args:
-        rows: lists of one length.
-        base: the folder of the model that it begins with.
-        out: the trained model's folder.
-        tell: told what is done.
     """
     torch.manual_seed(0)
     model, tokenizer = _opened(base).train(), AutoTokenizer.from_pretrained(base)
