@@ -31,16 +31,22 @@ from tests.benchmarks.retriever import cross_encoder, data, openapi, report, tra
 from tests.benchmarks.retriever.cross_encoder import Listed
 from tests.benchmarks.retriever.measuring import Mode, Scores, judged, measured_anew
 
-CANDIDATES, ASKED, TIMED = 20, 200, 5
+CANDIDATES, ASKED, TIMED = 20, 200, 2
 TRAINED, TUNED_ON, SOURCES_HELD_BACK = 4000, 300, 0.1
 CATALOGUE = 2000
 """How many of a corpus's documents are searched, to mine and to choose by."""
 NEGATIVES, NEGATIVES_FROM = 4, 30
 SHARES = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 """How much of the cross-encoder's number is added to the index's score."""
-BESIDE: tuple[Mode, ...] = ("bm25", "dense", "rrf")
-_METRICS = ("ndcg@10", "first")
+_MODES: tuple[Mode, ...] = ("bm25", "dense", "rrf")
 _ENCODERS = {report.STOCK: training.BASE, report.TUNED: report.TUNED}
+_BESIDE = {
+    "BM25": f"{report.STOCK} bm25",
+    "stock": f"{report.STOCK} dense",
+    "stock, BM25: RRF": f"{report.STOCK} rrf",
+    "tuned": f"{report.TUNED} dense",
+    "tuned, BM25: RRF": f"{report.TUNED} rrf",
+}
 
 
 @dataclass(frozen=True)
@@ -206,12 +212,12 @@ def _beside(asked: data.Asked, work: Path) -> dict[str, list[float]]:
     """nDCG@10 by encoder and retriever, of the encoders that weren't trained on the set."""
     made: dict[str, list[float]] = {}
     for label in dict.fromkeys((report.STOCK, _encoder(asked.name))):
-        found = measured_anew(asked, load_encoder(_ENCODERS[label]), work, BESIDE)
+        found = measured_anew(asked, load_encoder(_ENCODERS[label]), work, _MODES)
         made |= {f"{label} {mode}": values["ndcg@10"] for mode, values in found.items()}
     return made
 
 
-def _milliseconds(pools: Sequence[Pool], work: Path) -> dict[str, list[float]]:
+def _milliseconds(pools: Sequence[Pool], work: Path) -> dict[str, list[tuple[float, float]]]:
     """What each question takes at best of three by torch and by ONNX Runtime, by turns."""
     model, (whole, small) = _model(work), cross_encoder.exported(_model(work))
     runs = (cross_encoder.by_torch(model), cross_encoder.by_onnx(whole), cross_encoder.by_onnx(small))
@@ -220,10 +226,11 @@ def _milliseconds(pools: Sequence[Pool], work: Path) -> dict[str, list[float]]:
     return dict(zip(("torch", "ONNX", "ONNX, int8"), map(list, zip(*taken, strict=True)), strict=True))
 
 
-def _taken(read: cross_encoder.Reader, pool: Pool) -> float:
-    began = time.perf_counter()
+def _taken(read: cross_encoder.Reader, pool: Pool) -> tuple[float, float]:
+    """Milliseconds, and those of all cores together."""
+    began, busy = time.perf_counter(), time.process_time()
     read(pool.question, pool.texts)
-    return 1000 * (time.perf_counter() - began)
+    return 1000 * (time.perf_counter() - began), 1000 * (time.process_time() - busy)
 
 
 def _model(work: Path) -> Path:
@@ -243,28 +250,30 @@ def _known(work: Path, name: str) -> list[Pool]:
 
 
 def table(work: Path, names: Sequence[str]) -> Iterator[str]:
-    """nDCG@10 beside other ways of searching; what reranking gains; what it takes."""
+    """nDCG@10 beside other ways of searching, and what comes first; what reranking gains, and what it takes."""
     share = chosen(_known(work, "held-back"))
-    kept = [f"{label} {mode}" for label in _ENCODERS for mode in BESIDE]
-    shown = [*kept, "hybrid", "reranked alone", f"{share} added"]
-    gained = [f"{metric}: {what} − hybrid" for metric in _METRICS for what in ("alone", "added")]
-    yield f"| Set | questions | by | {' | '.join(shown)} | {' | '.join(gained)} |"
-    yield "|---" + "|--:" * (len(shown) + len(gained) + 2) + "|"
-    for name in ("held-back", *names):
-        pools, beside = _known(work, name), _read(work, f"{name}-beside") if name in names else {}
-        cells = [_mean(pools, beside[one]) if one in beside else "" for one in kept]
-        yield f"| {name} | {len(pools)} | {_encoder(name)} | {' | '.join([*cells, *_row(pools, share)])} |"
-    for label in _ENCODERS:
-        every = [replace(p, group=f"{n} {p.group}") for n in names if _encoder(n) == label for p in _known(work, n)]
-        yield f"| all | {len(every)} | {label} | {' | '.join([*['' for _ in kept], *_row(every, share)])} |"
+    for metric, beside in (("ndcg@10", _BESIDE), ("first", {})):
+        shown = [*beside, "hybrid", "reranked alone", f"{share} added", "alone − hybrid", "added − hybrid"]
+        yield f"| {metric} | questions | by | {' | '.join(shown)} |"
+        yield "|---|--:|---" + "|--:" * len(shown) + "|"
+        for name in ("held-back", *names):
+            pools, known = _known(work, name), _read(work, f"{name}-beside") if name in names else {}
+            cells = [_mean(pools, known[one]) if one in known else "" for one in beside.values()]
+            yield f"| {name} | {len(pools)} | {_encoder(name)} | {' | '.join([*cells, *_row(pools, share, metric)])} |"
+        for by in ([report.TUNED], [report.STOCK], [*_ENCODERS]):
+            every = [replace(p, group=f"{n} {p.group}") for n in names if _encoder(n) in by for p in _known(work, n)]
+            cells = [*("" for _ in beside), *_row(every, share, metric)]
+            yield f"| all | {len(every)} | {', '.join(by)} | {' | '.join(cells)} |"
+        yield ""
     for name, values in _read(work, "times").items():
-        yield f"\n{name}: {statistics.median(values):.0f} ms a question, {len(values)} questions"
+        wall, busy = (statistics.median(one) for one in zip(*values, strict=True))
+        yield f"{name}: {wall:.0f} ms a question, {busy:.0f} of all cores together; medians of {len(values)}"
 
 
-def _row(pools: Sequence[Pool], share: float) -> list[str]:
+def _row(pools: Sequence[Pool], share: float, metric: str) -> list[str]:
     before, after = scores(pools, 0.0), (scores(pools, 1.0, index=0.0), scores(pools, share))
-    means = [report.short(one.estimate("ndcg@10").value) for one in (before, *after)]
-    return [*means, *(report.difference(one.against(before, metric)) for metric in _METRICS for one in after)]
+    means = [report.short(one.estimate(metric).value) for one in (before, *after)]
+    return [*means, *(report.difference(one.against(before, metric)) for one in after)]
 
 
 def _mean(pools: Sequence[Pool], values: list[float]) -> str:
