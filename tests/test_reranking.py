@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,25 @@ def test_the_share_is_chosen_that_ranks_best() -> None:
     assert reranking.chosen(POOLS) == 0.02
     worse = [replace(one, logits=[9.0, 1.0], right=one.calls[:1]) for one in POOLS]
     assert reranking.chosen(worse) == 0.0
+
+
+def test_the_table_has_what_was_kept_of_the_sets_that_are_named(tmp_path: Path) -> None:
+    (tmp_path / "reranked").mkdir()
+    pools = [asdict(one) for one in POOLS]
+    kept = {
+        "held-back": pools,
+        "bfcl": pools,
+        "bfcl-beside": {"stock dense": [0.25, 0.5]},
+        "times": {"torch": [[2, 3]]},
+    }
+    for name, value in kept.items():
+        (tmp_path / "reranked" / f"{name}.json").write_text(json.dumps(value), encoding="utf-8")
+    lines = list(reranking.table(tmp_path, ["bfcl"]))
+    assert {line.split(" | ")[2] for line in lines if line.startswith("| all")} == {"api-minilm", "stock, api-minilm"}
+    (row,) = (line for line in lines if line.startswith("| bfcl") and ".375" in line)
+    assert row.count("|") == lines[0].count("|") == lines[1].count("|")
+    assert ".631 | 1.000 | .815" in row
+    assert lines[-1] == "torch: 2 ms a question, 3 of all cores together; medians of 1"
 
 
 def corpora() -> list[Corpus]:

@@ -262,8 +262,9 @@ def table(work: Path, names: Sequence[str]) -> Iterator[str]:
             yield f"| {name} | {len(pools)} | {_encoder(name)} | {' | '.join([*cells, *_row(pools, share, metric)])} |"
         for by in ([report.TUNED], [report.STOCK], [*_ENCODERS]):
             every = [replace(p, group=f"{n} {p.group}") for n in names if _encoder(n) in by for p in _known(work, n)]
-            cells = [*("" for _ in beside), *_row(every, share, metric)]
-            yield f"| all | {len(every)} | {', '.join(by)} | {' | '.join(cells)} |"
+            if every:
+                cells = [*("" for _ in beside), *_row(every, share, metric)]
+                yield f"| all | {len(every)} | {', '.join(by)} | {' | '.join(cells)} |"
         yield ""
     for name, values in _read(work, "times").items():
         wall, busy = (statistics.median(one) for one in zip(*values, strict=True))
