@@ -31,7 +31,7 @@ from tests.benchmarks.retriever import cross_encoder, data, openapi, report, tra
 from tests.benchmarks.retriever.cross_encoder import Listed
 from tests.benchmarks.retriever.measuring import Mode, Scores, judged, measured_anew
 
-CANDIDATES, ASKED, TIMED = 20, 200, 2
+CANDIDATES, ASKED, TIMED = 20, 200, 1
 TRAINED, TUNED_ON, SOURCES_HELD_BACK = 4000, 300, 0.1
 CATALOGUE = 2000
 """How many of a corpus's documents are searched, to mine and to choose by."""
