@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -62,11 +63,21 @@ def test_a_password_in_a_name_is_not_shown() -> None:
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("spec", [registry.GENERATOR, NOWHERE])
-@pytest.mark.parametrize("option", ["adapter", "device", "quantize"])
+@pytest.mark.parametrize(
+    ("spec", "option"),
+    [
+        *((spec, option) for spec in (registry.GENERATOR, NOWHERE) for option in ("device", "quantize")),
+        (NOWHERE, "adapter"),
+    ],
+)
 def test_options_of_another_kind_are_refused_by_name(spec: str, option: str) -> None:
     with pytest.raises(UsageError, match=option):
         load_generator(spec, **{option: "cuda"})
+
+
+def test_the_embedded_model_wants_an_adapter_of_its_own(tmp_path: Path) -> None:
+    with pytest.raises(ModelMissing, match=re.escape("gorilla.json")):
+        load_generator(registry.GENERATOR, adapter=str(tmp_path))()
 
 
 def test_the_options_of_a_transformers_model_reach_it(tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from gorilla_rag import starter
-from gorilla_rag.errors import AdapterMismatch, ModelCorrupt, StorageFull, TrainingDiverged, UsageError
+from gorilla_rag.errors import AdapterMismatch, DeviceMissing, ModelCorrupt, StorageFull, TrainingDiverged, UsageError
 from gorilla_rag.generate import adapter_card
 from gorilla_rag.generate.adapters import WEIGHTS
 from gorilla_rag.generate.transformers import TransformersGenerator
@@ -126,6 +126,51 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(base: Path, tmp
     assert train_adapter(TURNS, base, tmp_path / "run", settings=SETTINGS, resume=True).losses == made.losses
 
 
+def test_what_was_measured_before_a_stop_is_kept(base: Path, tmp_path: Path) -> None:
+    def stop(what: str, done: int, total: int) -> None:
+        if done == 7:
+            raise KeyboardInterrupt
+
+    counted = iter(range(100))
+    how: dict[str, Any] = {"settings": SETTINGS, "check": lambda _: {"number": next(counted)}}
+    with pytest.raises(KeyboardInterrupt):
+        train_adapter(TURNS, base, tmp_path / "run", progress=stop, **how)
+    made = train_adapter(TURNS, base, tmp_path / "run", resume=True, **how)
+    assert made.checks == {step: {"number": n} for n, step in enumerate(("0", "3", "6", "9", "12"))}
+
+
+def test_a_base_may_be_reached_by_a_link_of_another_name(base: Path, tmp_path: Path) -> None:
+    (tmp_path / "nickname").symlink_to(base)
+    settings = AdapterSettings(device="cpu", longest=256)
+    made = train_adapter(TURNS[:8], tmp_path / "nickname", tmp_path / "run", settings=settings)
+    assert TransformersGenerator(tmp_path / "nickname", adapter=made.folder, device="cpu").sha256
+
+
+def test_what_can_not_be_trained_leaves_nothing_behind(base: Path, tmp_path: Path) -> None:
+    """So that the same folder can be given again."""
+    for settings in (AdapterSettings(longest=20, device="cpu"), AdapterSettings(device="cuda:7")):
+        with pytest.raises((UsageError, DeviceMissing)):
+            train_adapter(TURNS, base, tmp_path / "run", settings=settings)
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_model_without_the_projections_is_refused(base: Path, tmp_path: Path) -> None:
+    other = tmp_path / "gpt2"
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    GPT2LMHeadModel(GPT2Config(vocab_size=len(tokenizer), n_embd=16, n_layer=1, n_head=2)).save_pretrained(other)
+    tokenizer.save_pretrained(other)
+    with pytest.raises(UsageError, match="has no q_proj"):
+        train_adapter(TURNS, other, tmp_path / "run", settings=SETTINGS)
+
+
+def test_checkpoints_and_losses_are_paced_by_packed_rows(base: Path, tmp_path: Path) -> None:
+    packed = AdapterSettings(epochs=4, batch=2, micro_batch=2, packing=True, longest=256, device="cpu", checks=1)
+    made = train_adapter(TURNS, base, tmp_path / "run", settings=packed, check=lambda _: {"x": 1.0})
+    assert made.steps < len(TURNS)
+    assert len(made.losses) >= min(10, made.steps)
+    assert len(made.checks) in (5, 6)
+
+
 def test_several_turns_in_a_row_do_not_see_each_other(base: Path, tmp_path: Path) -> None:
     """Packed or not, the first loss of the same batch is the same."""
     settings = {"epochs": 1, "batch": 24, "dropout": 0.0, "device": "cpu", "learning_rate": 1e-9}
@@ -181,7 +226,19 @@ def test_turns_that_are_too_long_are_counted(base: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "changed", [{"batch": 6, "micro_batch": 4}, {"dropout": 1.0}, {"rank": 0}, {"learning_rate": float("inf")}]
+    "changed",
+    [
+        {"batch": 6, "micro_batch": 4},
+        {"dropout": 1.0},
+        {"rank": 0},
+        {"learning_rate": float("inf")},
+        {"learning_rate": "2e-4"},
+        {"rank": 16.5},
+        {"seed": None},
+        {"packing": "false"},
+        {"quantize": "8bit"},
+        {"device": 0},
+    ],
 )
 def test_settings_that_can_not_be_are_refused(changed: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="training with"):

@@ -139,6 +139,20 @@ def test_examples_of_another_form_are_refused_with_their_line(wrong: dict[str, A
         read_examples(file, DOCS)
 
 
+def test_what_two_records_say_differently_of_one_question_is_of_neither(tmp_path: Path) -> None:
+    file = tmp_path / "q.jsonl"
+    ids = [doc.id for doc in DOCS]
+    rows = [
+        {"question": "Turn it", "relevant_ids": [ids[0]], "calls": [{"angle": 1}]},
+        {"question": "Turn it", "relevant_ids": [ids[1]], "calls": [{"angle": 2}]},
+        {"question": "Fold it", "relevant_ids": ["unknown", ids[2]], "calls": [{"times": 2}]},
+        {"question": "Cut it", "relevant_ids": [ids[3]], "calls": [{"length": 2}]},
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    examples, _ = read_examples(file, DOCS)
+    assert [example.calls for example in examples] == [None, None, None, ({"length": 2},)]
+
+
 def test_an_embedded_model_takes_an_adapter_and_no_other_option() -> None:
     with pytest.raises(UsageError, match="quantize"):
         load_generator("smollm2-135m", adapter="x", quantize="4bit")

@@ -78,15 +78,10 @@ class Scripted:
         yield Usage(1, 0, 1, "stop")
 
 
-def written(turn: Turn) -> str:
-    """What a grammar lets be written of a turn; the writer closes the draft itself."""
-    return turn.target.removesuffix("}") if turn.step == "fill" else turn.target
-
-
 def filled(turn: Turn | None, doc: ApiDoc, question: str) -> tuple[Scripted, list[dict[str, Any]]]:
     """What the writer asks of a model that writes a turn, and the arguments that it reads from it."""
     assert turn is not None
-    model = Scripted(written(turn))
+    model = Scripted(turn.target)
     found = Writer(lambda: model, question).calls(doc, "C", question, most=turns.MOST_CALLS)
     return model, [json.loads(one.written) for one in found]
 
@@ -121,7 +116,7 @@ def test_an_argument_of_python_that_is_not_given_is_the_users_own_variable() -> 
     question = "turn my picture by 90 degrees"
     turn = turns.filling(question, ROTATE, [{"angle": 90}], "C", READER, source="x")
     assert turn is not None
-    assert turn.target == '{"image": {"$expr": "image"}, "angle": 90}}'
+    assert turn.target == '{"image": {"$expr": "image"}, "angle": 90}'
     model, (values,) = filled(turn, ROTATE, question)
     assert model.asked == [(turn.messages, turn.prefill)]
     assert values == {"image": {"$expr": "image"}, "angle": 90}
@@ -160,17 +155,61 @@ def test_a_right_candidate_without_room_is_not_taught() -> None:
 
 
 def test_explaining_is_asked_and_read_as_ask_does() -> None:
-    question, text = "Forecast for Oslo", 'get_forecast tells the "weather" in Oslo for the days you name.'
-    turn = turns.explaining(question, WEATHER, {"place": "Oslo"}, text, "C", READER, source="x")
-    model = Scripted(written(turn))
+    question, text = (
+        "Forecast for Oslo",
+        "get_forecast tells the weather in Oslo – or in Tromsø – for the days you name.",
+    )
+    shown = turns.shown_arguments(question, WEATHER, {"place": "Oslo"})
+    turn = turns.explaining(question, WEATHER, shown, text, "C", READER, source="x")
+    model = Scripted(turn.target)
     writer = Writer(lambda: model, question)
     turn_of_arguments = turns.filling(question, WEATHER, [{"place": "Oslo"}], "C", READER, source="x")
     assert turn_of_arguments is not None
-    (arguments,) = Writer(lambda: Scripted(written(turn_of_arguments)), question).calls(WEATHER, "C", question)
+    (arguments,) = Writer(lambda: Scripted(turn_of_arguments.target), question).calls(WEATHER, "C", question)
     assert "".join(writer.explanation(WEATHER, "C", arguments)) == text
     assert model.asked == [(turn.messages, turn.prefill)]
-    with pytest.raises(Unwritable, match="get_forecast"):
-        turns.explaining(question, WEATHER, {}, "Returns the weather.", "C", READER, source="x")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Returns the weather of a place for some days.",
+        "get_forecast Tells the weather in Oslo for the days.",
+        "get_forecast tells the weather. It needs the days too.",
+        'get_forecast tells the "weather" in Oslo for the days.',
+        "get_forecast tells the weather in Oslo for the days",
+        f"get_forecast tells {'all ' * 50}of it.",
+    ],
+)
+def test_an_explanation_that_ask_could_not_write_is_not_taught(text: str) -> None:
+    with pytest.raises(Unwritable, match="one plain sentence"):
+        turns.explaining("Forecast for Oslo", WEATHER, {}, text, "C", READER, source="x")
+
+
+def test_the_call_before_an_explanation_is_shown_as_ask_shows_it() -> None:
+    question = "Forecast for Oslo for 3 days, in fahrenheit"
+    given = {"unit": "fahrenheit", "days": 3, "place": "Oslo"}
+    turn = turns.filling(question, WEATHER, [given], "C", READER, source="x", most=1)
+    assert turn is not None
+    (found,) = Writer(lambda: Scripted(turn.target), question).calls(WEATHER, "C", question)
+    assert json.dumps(turns.shown_arguments(question, WEATHER, given)) == found.written
+    turned = turns.filling("turn it by 90 degrees", ROTATE, [{"angle": 90}], "C", READER, source="x")
+    assert turned is not None
+    (rotated,) = Writer(lambda: Scripted(turned.target), "turn it by 90 degrees").calls(
+        ROTATE, "C", "turn it by 90 degrees"
+    )
+    assert json.dumps(turns.shown_arguments("turn it by 90 degrees", ROTATE, {"angle": 90})) == rotated.written
+
+
+def test_a_single_call_is_asked_otherwise_where_there_may_be_several() -> None:
+    question, calls = "Forecast for Oslo or Bergen for 3 days and 5 days", [{"place": "Oslo", "days": 3}]
+    one = turns.filling(question, WEATHER, calls, "C", READER, source="x", most=1)
+    several = turns.filling(question, WEATHER, calls, "C", READER, source="x")
+    assert one is not None
+    assert several is not None
+    assert one.prefill.endswith('"arguments":')
+    assert several.prefill.endswith('"calls":')
+    assert json.loads(several.target) == [json.loads(one.target)]
 
 
 def test_a_call_from_memory_is_asked_as_ask_does() -> None:

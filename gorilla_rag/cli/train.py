@@ -149,14 +149,14 @@ def recipe(
     if not isinstance(said, dict) or (unknown := sorted(map(str, said.keys() - names))):
         found = f"has {', '.join(unknown)}" if isinstance(said, dict) else "is no mapping"
         raise UsageError(f"{config} {found}", hint=f"its keys may be {', '.join(sorted(names))}")
+    said = _there(said)
+    if isinstance(said.get("evaluation"), str):
+        said["evaluation"] = [said["evaluation"]]
     options = {name: value for name, value in {**said, **_there(given)}.items() if name in given}
     if missing := [f"--{name}" for name in ("index", "questions", "out") if name not in options]:
         raise UsageError(f"{', '.join(missing)} isn't given", hint="give it, or write it into the file of --config")
     numbers = {name: value for name, value in {**said, **_there(settings)}.items() if name not in given}
-    try:
-        return options, AdapterSettings(**numbers)
-    except TypeError as error:
-        raise UsageError(f"{config}: {error}", hint="give numbers for the settings") from error
+    return options, AdapterSettings(**numbers)
 
 
 def _there(values: dict[str, Any]) -> dict[str, Any]:
@@ -199,7 +199,8 @@ def _print_learnt(found: Learnt) -> None:
         f"trained    {made.steps} steps in {made.seconds:.0f} s, loss {made.losses[0]:.3f} to {made.losses[-1]:.3f}"
     )
     if made.checks:
-        first, *_, last = (made.checks[step] for step in made.checks)
+        measured = list(made.checks.values())
+        first, last = measured[0], measured[-1]
         for name, value in last.items():
             out.print(f"held out   {name}: {first.get(name, float('nan')):.3f} before, {value:.3f} after", markup=False)
     out.print(f"adapter    {made.folder}", markup=False)

@@ -63,7 +63,7 @@ class TransformersGenerator:
         dtype: what it computes in; bfloat16 on a GPU, float32 on the processor.
         quantize: `4bit` loads the weights as NF4 through bitsandbytes, to a quarter of their memory.
         context: tokens of prompt and completion together; 2048, or what the model has if that is less.
-        joint_weight: weight of the label's log-probability in `joint`; the adapter's own if it says one.
+        joint_weight: weight of the label's log-probability in `joint`; by default the adapter's own, or 0.
 
     Raises:
         ModelMissing, ModelCorrupt: the weights aren't there or can't be read.
@@ -82,7 +82,7 @@ class TransformersGenerator:
         dtype: Dtype | None = None,
         quantize: Quantize | None = None,
         context: int | None = None,
-        joint_weight: float = 0.0,
+        joint_weight: float | None = None,
     ) -> None:
         found = checkpoint.find(model)
         place = devices.find(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -93,10 +93,10 @@ class TransformersGenerator:
 
             if card := adapter_card.read(Path(adapter)):
                 card.check(Path(adapter), checkpoint.digest(found.weights))
-                joint_weight = joint_weight or card.joint_weight
+                joint_weight = card.joint_weight if joint_weight is None else joint_weight
             loaded = adapters.attach(loaded, Path(adapter), found.names)
             files, name = (*files, Path(adapter) / adapters.WEIGHTS), f"{name} + {Path(adapter).name}"
-        self._begin(loaded, tokenizer, f"{name}, {quantize}" if quantize else name, context, joint_weight)
+        self._begin(loaded, tokenizer, f"{name}, {quantize}" if quantize else name, context, joint_weight or 0.0)
         self._files = files
 
     @classmethod

@@ -10,13 +10,14 @@ import json
 import math
 import shutil
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gorilla_rag.errors import ExtraMissing, TrainingDiverged, UsageError
+from gorilla_rag.errors import ExtraMissing, GenerationFailed, TrainingDiverged, UsageError
 
 try:
     import torch
@@ -44,7 +45,7 @@ from gorilla_rag.train.retriever import check_out
 from gorilla_rag.train.settings import AdapterSettings
 from gorilla_rag.train.turns import Turn
 
-ADAPTER, RECORD, LOGS = "adapter", "training.json", "logs"
+ADAPTER, RECORD, CHECKS, LOGS = "adapter", "training.json", "checks.json", "logs"
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 _DONE = "done"
 Progress = Callable[[str, int, int], None]
@@ -105,6 +106,7 @@ def train_adapter(
         ModelMissing, ModelCorrupt: `base` isn't a model that can be loaded.
         TrainingDiverged: the loss isn't a number any more; the last good checkpoint stays.
         StorageFull: the disk is full; the last whole checkpoint stays and can be resumed.
+        GenerationFailed: the device has too little memory.
         DeviceMissing, ExtraMissing: this machine doesn't have the device; a package isn't installed.
     """
     settings = settings or AdapterSettings()
@@ -112,26 +114,60 @@ def train_adapter(
         raise UsageError("there is nothing to train on", hint="give examples")
     found = checkpoint.find(base)
     record = _record(turns, checkpoint.digest(found.weights), settings)
-    start, done = _prepared(out, record, resume=resume)
+    start, done = _begun(out, record, resume=resume)
     if done:
         return done
-    place = devices.find(settings.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    low = torch.cuda.is_bf16_supported() if place.type == "cuda" else has_fast_bf16()
-    model, tokenizer = checkpoint.load(
-        found, device=place, dtype="bfloat16" if low else "float32", quantize=settings.quantize
-    )
+    model, tokenizer = _loaded(found, settings)
     rows, too_long = _rows(turns, tokenizer, model, settings.longest)
-    with checkpoints.disk_errors(out):
+    if not resume:
+        write_text(out / RECORD, json.dumps(record, indent=1))
+    with checkpoints.disk_errors(out), _memory(settings):
         measured = _Measured(check, tokenizer, found.id, out)
         trainer = _trainer(model, tokenizer, rows, out, settings, [measured, _Told(progress)])
         ran = trainer.train(resume_from_checkpoint=str(start) if start else None)
-        trainer.model.peft_config["default"].base_model_name_or_path = Path(found.id).name
-        _save(trainer.model, out, _card(found, settings, trainer.state, measured.found, record))
+        name = min(found.names)
+        trainer.model.peft_config["default"].base_model_name_or_path = name
+        _save(trainer.model, out, _card(name, settings, ran.global_step, measured.found, record))
     losses = tuple(round(entry["loss"], 4) for entry in trainer.state.log_history if "loss" in entry)
     seconds = ran.metrics["train_runtime"]
     made = Adapter(out / ADAPTER, ran.global_step, seconds, len(rows), too_long, losses, measured.found)
     _closed(out, made)
     return made
+
+
+def _loaded(found: checkpoint.Checkpoint, settings: AdapterSettings) -> tuple[Any, Any]:
+    """The base on its device, in bf16 where that is the faster, and its tokenizer.
+
+    Raises:
+        UsageError: it has none of the projections that are adapted, or not all.
+    """
+    place = devices.find(settings.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    low = torch.cuda.is_bf16_supported() if place.type == "cuda" else has_fast_bf16()
+    model, tokenizer = checkpoint.load(
+        found, device=place, dtype="bfloat16" if low else "float32", quantize=settings.quantize
+    )
+    there = {name.rpartition(".")[2] for name, _ in model.named_modules()}
+    if missing := [name for name in PROJECTIONS if name not in there]:
+        raise UsageError(
+            f"{found.id!r} has no {', '.join(missing)}", hint="use a model of Llama's shape, such as Qwen's or SmolLM2"
+        )
+    return model, tokenizer
+
+
+@contextmanager
+def _memory(settings: AdapterSettings) -> Iterator[None]:
+    """Says what to do where the device has too little memory.
+
+    Raises:
+        GenerationFailed: it has.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise GenerationFailed(
+            f"the device has too little memory: {str(error).splitlines()[0]}",
+            hint=f"lower micro_batch (it is {settings.micro_batch}), or set checkpointing or quantize=4bit",
+        ) from error
 
 
 def counter(base: str | Path) -> Callable[[str], int]:
@@ -174,14 +210,12 @@ def _record(turns: Sequence[Turn], base: str, settings: AdapterSettings) -> dict
     }
 
 
-def _prepared(out: Path, record: dict[str, Any], *, resume: bool) -> tuple[Path | None, Adapter | None]:
-    """The checkpoint to go on from, if any, and what came of a training that is done; `out` has the record then."""
+def _begun(out: Path, record: dict[str, Any], *, resume: bool) -> tuple[Path | None, Adapter | None]:
+    """The checkpoint to go on from, if any, and what came of a training that is done."""
     check_out(out, resume=resume)
-    file = out / RECORD
     if not resume:
-        write_text(file, json.dumps(record, indent=1))
         return None, None
-    stands = json.loads(file.read_text(encoding="utf-8"))
+    stands = json.loads((out / RECORD).read_text(encoding="utf-8"))
     if differs := [name for name in record if stands.get(name) != record[name]]:
         raise UsageError(
             f"the training in {out} was begun with another {', '.join(differs)}",
@@ -195,8 +229,6 @@ def _trainer(
     model: Any, tokenizer: Any, rows: Dataset, out: Path, settings: AdapterSettings, told: list[TrainerCallback]
 ) -> _Trainer:
     disable_progress_bars()
-    per_epoch = math.ceil(len(rows) / settings.batch)
-    every, total = max(1, per_epoch // settings.checks), max(1, int(per_epoch * settings.epochs))
     arguments = SFTConfig(
         output_dir=str(out / checkpoints.FOLDER),
         num_train_epochs=settings.epochs,
@@ -204,7 +236,6 @@ def _trainer(
         gradient_accumulation_steps=settings.batch // settings.micro_batch,
         learning_rate=settings.learning_rate,
         lr_scheduler_type="cosine",
-        warmup_steps=max(1, total // 20),
         bf16=model.dtype == torch.bfloat16,
         use_cpu=model.device.type == "cpu",
         completion_only_loss=True,
@@ -212,9 +243,7 @@ def _trainer(
         packing=settings.packing,
         train_sampling_strategy="random" if settings.packing else "group_by_length",
         activation_checkpointing=settings.checkpointing,
-        save_steps=every,
         save_total_limit=2,
-        logging_steps=max(1, total // 10),
         logging_nan_inf_filter=False,
         report_to=[],
         disable_tqdm=True,
@@ -240,7 +269,17 @@ def _trainer(
             callbacks=[*told, checkpoints.Marked(), board],
         )
     made.remove_callback(PrinterCallback)
+    _pace(made, settings)
     return made
+
+
+def _pace(trainer: _Trainer, settings: AdapterSettings) -> None:
+    """Sets how often a checkpoint and a loss are due, by the rows that there are once turns are packed."""
+    per_epoch = math.ceil(len(trainer.train_dataset) / settings.batch)
+    total = max(1, int(per_epoch * settings.epochs))
+    trainer.args.save_steps = max(1, per_epoch // settings.checks)
+    trainer.args.logging_steps = max(1, total // 10)
+    trainer.args.warmup_steps = total // 20
 
 
 class _Trainer(SFTTrainer):  # type: ignore[misc]
@@ -283,7 +322,9 @@ class _Measured(TrainerCallback):  # type: ignore[misc]
     def __init__(self, check: Check | None, tokenizer: Any, name: str, out: Path) -> None:
         self._check, self._tokenizer, self._name = check, tokenizer, name
         self._board = SummaryWriter(str(out / LOGS), flush_secs=10)
-        self.found: dict[str, Mapping[str, float]] = {}
+        self._file = out / CHECKS
+        kept = self._file.read_text(encoding="utf-8") if self._file.is_file() else "{}"
+        self.found: dict[str, Mapping[str, float]] = json.loads(kept)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """The base's figures, or those at the step that is gone on from."""
@@ -303,24 +344,25 @@ class _Measured(TrainerCallback):  # type: ignore[misc]
         model.config.use_cache = caching
         model.train()
         self.found[str(step)] = {name: round(float(value), 4) for name, value in figures.items()}
+        write_text(self._file, json.dumps(self.found))
         for name, value in figures.items():
             self._board.add_scalar(f"held-out/{name}", value, step)
 
 
 def _card(
-    found: checkpoint.Checkpoint,
+    base: str,
     settings: AdapterSettings,
-    state: Any,
+    steps: int,
     checks: Mapping[str, Mapping[str, float]],
     record: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What has to be known to use an adapter, and how it came about."""
     return {
-        "base": {"name": Path(found.id).name, "sha256": record["base"]},
+        "base": {"name": base, "sha256": record["base"]},
         "prompt_version": PROMPT_VERSION,
         "joint_weight": 0.0,
         "settings": asdict(settings),
-        "steps": state.global_step,
+        "steps": steps,
         "checks": dict(checks),
         "turns": record["turns"],
         "versions": record["versions"],
@@ -330,7 +372,8 @@ def _card(
 def _save(model: Any, out: Path, card: Mapping[str, Any]) -> None:
     partial = out / f".{ADAPTER}.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    model.save_pretrained(str(partial), safe_serialization=True)
+    # Embeddings aren't adapted; to find that out by itself, PEFT would ask the hub for the base.
+    model.save_pretrained(str(partial), safe_serialization=True, save_embedding_layers=False)
     (partial / "README.md").unlink(missing_ok=True)
     shape = model.config.get_text_config().to_dict()
     if shape["model_type"] in adapter_gguf.ARCHITECTURES:

@@ -9,6 +9,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from gorilla_rag.answer import Candidate, Hit
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.errors import BenchmarkError, SourceError
 from gorilla_rag.generate.schema import LABELS
+from gorilla_rag.generate.write import offered_arguments
 from gorilla_rag.index.index import BATCH, Index
 from gorilla_rag.sources import apibench
 from gorilla_rag.train import turns
@@ -26,8 +28,8 @@ from gorilla_rag.train.turns import Reader, Turn, Unwritable
 
 CANDIDATES = 5
 DEPTH = 10
-PRESENT = 0.8
-"""How often the right document is among the candidates."""
+PRESENT = 1.0
+"""How often the right document is among the candidates; where it isn't, `none` is right, which `ask` doesn't read."""
 Progress = Callable[[int, int], None]
 
 
@@ -70,24 +72,43 @@ def read_examples(path: str | Path, docs: Sequence[ApiDoc]) -> tuple[list[Exampl
     """
     file = Path(path)
     read = read_questions(file, docs)
-    more = {}
+    more: dict[str, _More | None] = {}
     for entry in apibench.entries(file):
         if not isinstance(entry, SourceError) and isinstance(entry[1], Mapping):
             line, record = entry
             text = record.get("question", record.get("query"))
             if isinstance(text, str) and {"calls", "explanation"} & set(record):
-                more[text.strip()] = _more(record, file, line)
-    return [Example(pair, *more.get(pair.question, (None, ""))) for pair in read.pairs], read
+                said = _more(record, file, line)
+                more[text.strip()] = said if more.get(text.strip(), said) == said else None
+    return [_example(pair, more.get(pair.question)) for pair in read.pairs], read
 
 
-def _more(record: Mapping[str, Any], file: Path, line: int) -> tuple[tuple[Mapping[str, Any], ...] | None, str]:
+@dataclass(frozen=True)
+class _More:
+    """What a file says of a question beside its documents, and of which document."""
+
+    about: str | None
+    calls: tuple[Mapping[str, Any], ...] | None
+    explanation: str
+
+
+def _example(pair: Pair, more: _More | None) -> Example:
+    """A pair with what is said of its first document; nothing where several records say different things of it."""
+    if more is None or more.about not in (None, pair.relevant[0]):
+        return Example(pair)
+    return Example(pair, more.calls, more.explanation)
+
+
+def _more(record: Mapping[str, Any], file: Path, line: int) -> _More:
     calls, explanation = record.get("calls"), record.get("explanation", "")
     right = calls is None or (isinstance(calls, list) and calls and all(isinstance(one, Mapping) for one in calls))
     if not right or not isinstance(explanation, str):
         reason = "calls isn't a list of objects" if not right else "explanation isn't a text"
         hint = 'write "calls": [{"name of an argument": value}] and "explanation": "…"'
         raise BenchmarkError(reason, file=str(file), line=line, hint=hint)
-    return None if calls is None else tuple(calls), explanation
+    ids = record.get("relevant_ids")
+    about = str(ids[0]) if isinstance(ids, list) and ids else None
+    return _More(about, None if calls is None else tuple(calls), explanation)
 
 
 def turned(
@@ -146,12 +167,33 @@ def _makers(
     candidates, place = shuffled(pool, right, present=present, rng=rng)
     if len(candidates) > 1:
         yield lambda: turns.choosing(question, candidates, place, reader, source=source)
-    if example.calls is not None:
-        calls = example.calls
-        yield lambda: turns.filling(question, doc, calls, label, reader, source=source)
+    for most in (1, turns.MOST_CALLS) if example.calls is not None else ():
+        yield partial(_filling, example, doc, label, reader, source, most)
     if example.explanation:
-        arguments = (example.calls or ({},))[0]
-        yield lambda: turns.explaining(question, doc, arguments, example.explanation, label, reader, source=source)
+        yield partial(_explaining, example, doc, label, reader, source)
+
+
+def _filling(example: Example, doc: ApiDoc, label: str, reader: Reader, source: str, most: int) -> Turn | None:
+    """As a question is asked that may have one call, and as one is that may have several, where these differ."""
+    calls = example.calls or ()
+    if most == 1 and len(calls) > 1:
+        return None
+    made = turns.filling(example.pair.question, doc, calls, label, reader, source=source, most=most)
+    return None if made and most > 1 and '"calls":' not in made.prefill else made
+
+
+def _explaining(example: Example, doc: ApiDoc, label: str, reader: Reader, source: str) -> Turn:
+    """Over the call's arguments.
+
+    Raises:
+        Unwritable: nobody says what these are.
+    """
+    question = example.pair.question
+    if example.calls is None and offered_arguments(doc, question) is not None:
+        raise Unwritable("there is an explanation without the call's arguments")
+    call = (example.calls or ({},))[0]
+    shown = turns.shown_arguments(question, doc, call)
+    return turns.explaining(question, doc, shown, example.explanation, label, reader, source=source)
 
 
 def shuffled(

@@ -18,7 +18,7 @@ from gorilla_rag.files import write_text
 from gorilla_rag.index import manifest
 from gorilla_rag.index.index import Index
 from gorilla_rag.models import registry
-from gorilla_rag.train.card import data_card
+from gorilla_rag.train.card import PAIRS, data_card, write_pairs
 from gorilla_rag.train.corpus import Corpus
 from gorilla_rag.train.examples import Example, Turned, read_examples, turned
 from gorilla_rag.train.held_back import split
@@ -70,9 +70,9 @@ def train_on_examples(
     resume: bool = False,
     progress: Progress | None = None,
 ) -> Learnt:
-    """Trains an adapter, and writes `adapter`, `turns.jsonl` and `card.md`.
+    """Trains an adapter, and writes `adapter`, `turns.jsonl`, `pairs.jsonl` and `card.md`.
 
-    A tenth of the documents that are asked about is held back, with their questions, and measured at each check.
+    A tenth of the questions is held back, documents apart, and measured at each check; of fewer than twenty, none is.
 
     Args:
         index: the folder of the index; its documents are what is asked about, its retrievers find candidates.
@@ -125,6 +125,7 @@ def train_on_examples(
     )
     write_text(target / TURNS, "".join(json.dumps(asdict(turn), ensure_ascii=False) + "\n" for turn in made.turns))
     names = [Path(file).name for file in evaluation]
+    write_pairs(target / PAIRS, [train])
     write_text(target / CARD, data_card([train], duplicates=duplicates, leaks=leaks, evaluation=names))
     steps = Counter[str](turn.step for turn in made.turns)
     return Learnt(found, steps, len(other.turns), made.unwritable, duplicates, leaks, read)

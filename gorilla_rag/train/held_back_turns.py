@@ -20,9 +20,9 @@ def measured(generator: TransformersGenerator, turns: Sequence[Turn]) -> dict[st
     """Shares of the turns that are done right.
 
     Returns:
-        `choose`: the right label is the likeliest of all that are shown, where the right document is; `none`: `none` is
-        where it isn't; `said_none`: `none` where the right one is there; `fill`: the arguments are written as they
-        should be, with nothing masked. A figure is absent where no turn is of its kind.
+        `choose`: the right label is the likeliest of those that are shown; `none`: `none` is likelier than any, where
+        it is right; `fill`: the arguments are written as they should be, with nothing masked. A figure is absent where
+        no turn is of its kind.
     """
     found: defaultdict[str, list[bool]] = defaultdict(list)
     for start in range(0, len(turns), _BATCH):
@@ -39,23 +39,23 @@ def _chosen(generator: TransformersGenerator, turns: Sequence[Turn]) -> Iterator
         asked, requests, generator.label_log_probabilities_many(requests), strict=True
     ):
         best = request.labels[max(range(len(scores)), key=scores.__getitem__)]
-        wanted = turn.target.partition('"')[0]
-        if wanted == NONE:
-            yield "none", best == NONE
-        else:
-            yield "choose", best == wanted
-            yield "said_none", best == NONE
+        yield "none" if NONE in request.labels else "choose", best == _wanted(turn)
 
 
 def _labels(turn: Turn) -> tuple[str, ...]:
-    """The labels of the documents that a prompt shows, and `none`."""
+    """The labels of the documents that a prompt shows, and `none` where it is right."""
     text = turn.messages[-1]["content"]
-    return (*(label for label in LABELS if f"\n[{label}] " in text), NONE)
+    shown = tuple(label for label in LABELS if f"\n[{label}] " in text)
+    return (*shown, NONE) if _wanted(turn) == NONE else shown
+
+
+def _wanted(turn: Turn) -> str:
+    return turn.target.partition('"')[0]
 
 
 def _filled(generator: TransformersGenerator, turns: Sequence[Turn]) -> Iterator[tuple[str, bool]]:
     asked = [turn for turn in turns if turn.step == "fill"]
     limit = max((len(turn.target) for turn in asked), default=0)
-    requests = [Request(turn.messages, turn.prefill, max_tokens=min(80, limit)) for turn in asked]
+    requests = [Request(turn.messages, turn.prefill, max_tokens=limit) for turn in asked]
     for turn, (text, _) in zip(asked, generator.complete_many(requests), strict=True):
         yield "fill", text.strip() == turn.target

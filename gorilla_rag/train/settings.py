@@ -98,14 +98,27 @@ class AdapterSettings:
     device: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuses numbers that can't be."""
-        above_zero = ("epochs", "batch", "micro_batch", "learning_rate", "rank", "alpha", "longest", "checks")
-        wrong = [name for name in above_zero if not 0 < getattr(self, name) < math.inf]
-        wrong += ["dropout"] if not 0 <= self.dropout < 1 else []
-        wrong += ["batch"] if "micro_batch" not in wrong and self.batch % self.micro_batch else []
+        """Refuses values of another type, and numbers that can't be."""
+        wrong = [name for name, kinds in _TYPES.items() if type(getattr(self, name)) not in kinds]
+        if not wrong:
+            above_zero = ("epochs", "batch", "micro_batch", "learning_rate", "rank", "alpha", "longest", "checks")
+            wrong = [name for name in above_zero if not 0 < getattr(self, name) < math.inf]
+            wrong += ["dropout"] if not 0 <= self.dropout < 1 else []
+            wrong += ["batch"] if "micro_batch" not in wrong and self.batch % self.micro_batch else []
+            wrong += ["quantize"] if self.quantize not in (None, "4bit") else []
         if wrong:
-            given = ", ".join(f"{name}={getattr(self, name)}" for name in wrong)
+            given = ", ".join(f"{name}={getattr(self, name)!r}" for name in wrong)
             raise UsageError(
                 f"training with {given}",
-                hint="dropout is in [0, 1), batch a multiple of micro_batch, the others above zero",
+                hint="dropout is in [0, 1), batch a multiple of micro_batch, quantize 4bit or nothing, packing and "
+                "checkpointing true or false, the others numbers above zero (in YAML 2.0e-4, not 2e-4)",
             )
+
+
+_NUMBER = (int, float)
+_TYPES: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("batch", "micro_batch", "rank", "alpha", "longest", "checks", "seed"), (int,)),
+    **dict.fromkeys(("epochs", "learning_rate", "dropout"), _NUMBER),
+    **dict.fromkeys(("packing", "checkpointing"), (bool,)),
+    **dict.fromkeys(("quantize", "device"), (str, type(None))),
+}

@@ -7,6 +7,7 @@ question lets be written. Knows nothing of tokens, weights or training.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,10 +15,11 @@ from typing import Any, Literal
 from gorilla_rag.answer import NONE, Candidate
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.call import EXPR_KEY
+from gorilla_rag.generate import given as given_values
 from gorilla_rag.generate import prompt
 from gorilla_rag.generate.base import Message
 from gorilla_rag.generate.prompt import CountTokens
-from gorilla_rag.generate.schema import LABELS
+from gorilla_rag.generate.schema import LABELS, arguments_schema, explanation_pattern
 from gorilla_rag.generate.write import number_of_calls, offered_arguments, wanted_arguments
 from gorilla_rag.validate import schema_errors
 
@@ -75,7 +77,14 @@ def choosing(question: str, candidates: Sequence[Candidate], right: int | None, 
 
 
 def filling(
-    question: str, doc: ApiDoc, calls: Sequence[Mapping[str, Any]], label: str, reader: Reader, *, source: str
+    question: str,
+    doc: ApiDoc,
+    calls: Sequence[Mapping[str, Any]],
+    label: str,
+    reader: Reader,
+    *,
+    source: str,
+    most: int = MOST_CALLS,
 ) -> Turn | None:
     """The arguments of each call that a question asks for; `None` where there is nothing to write.
 
@@ -86,6 +95,7 @@ def filling(
         label: the document's.
         reader: how the model reads.
         source: the corpus.
+        most: how many calls an answer may have; the conversation is another where there may be several.
 
     Raises:
         Unwritable: the question isn't seen to give one of the values, or so many calls.
@@ -93,7 +103,7 @@ def filling(
     offered = offered_arguments(doc, question)
     if offered is None:
         return None
-    number = (1, 1) if doc.kind == "python" else number_of_calls(doc, question, most=MOST_CALLS)
+    number = (1, 1) if doc.kind == "python" else number_of_calls(doc, question, most=most)
     wanted, key = wanted_arguments(offered, number)
     if not number[0] <= len(calls) <= number[1]:
         raise Unwritable(f"{len(calls)} calls where the question is read as {number[0]} to {number[1]}")
@@ -102,7 +112,21 @@ def filling(
     if errors := schema_errors(value, wanted):
         raise Unwritable(errors[0])
     messages, begun = prompt.filling(question, doc, label, reader.context, reader.count_tokens, key=key)
-    return Turn("fill", tuple(messages), begun, json.dumps(value) + "}", source)
+    return Turn("fill", tuple(messages), begun, _json(value), source)
+
+
+def shown_arguments(question: str, doc: ApiDoc, call: Mapping[str, Any]) -> dict[str, Any]:
+    """A call's arguments as they stand before an explanation: in the schema's order, defaults and variables with them.
+
+    Raises:
+        Unwritable: a value that is needed has nothing that stands for it.
+    """
+    if doc.kind == "python":
+        offered = offered_arguments(doc, question)
+        return _written(offered, call, doc) if offered else {}
+    full = arguments_schema(doc)
+    values, _ = given_values.completed(dict(call), full)
+    return {name: values[name] for name in full.get("properties", {}) if name in values}
 
 
 def explaining(
@@ -115,24 +139,29 @@ def explaining(
     *,
     source: str,
 ) -> Turn:
-    """A sentence about the call with these arguments; it begins with the API's name.
+    """A sentence about the call with these arguments, as they are shown; it begins with the API's name.
 
     Raises:
-        Unwritable: it begins otherwise.
+        Unwritable: it begins otherwise, or isn't what an explanation may be: one sentence, its length bounded, without
+            quotation marks, its dots only in numbers and documented names.
     """
     subject = prompt.subject(doc)
-    if not explanation.startswith(f"{subject} "):
-        raise Unwritable(f"the explanation doesn't begin with {subject!r}")
+    if not explanation.startswith(f"{subject} ") or not re.fullmatch(explanation_pattern(doc, subject), explanation):
+        raise Unwritable(f"the explanation isn't one plain sentence that begins with {subject!r}")
     written = json.dumps(dict(arguments))
     messages, begun = prompt.writing(question, doc, label, written, reader.context, reader.count_tokens)
-    rest = json.dumps(explanation)[1:-1].removeprefix(json.dumps(subject)[1:-1])
-    return Turn("explain", tuple(messages), begun, f'{rest}"}}', source)
+    return Turn("explain", tuple(messages), begun, f'{explanation.removeprefix(subject)}"}}', source)
 
 
 def recalling(question: str, call: str, reader: Reader, *, source: str) -> Turn:
     """A call from memory, with no document shown."""
     messages = prompt.recalling(question, (), reader.context, reader.count_tokens)
-    return Turn("recall", tuple(messages), prompt.RECALL_PREFILL, f'{json.dumps(call)[1:-1]}"}}', source)
+    return Turn("recall", tuple(messages), prompt.RECALL_PREFILL, f'{_json(call)[1:-1]}"}}', source)
+
+
+def _json(value: Any) -> str:
+    """JSON as the grammar writes it: letters of every alphabet as they are."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _written(offered: Mapping[str, Any], given: Mapping[str, Any], doc: ApiDoc) -> dict[str, Any]:
