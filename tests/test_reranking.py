@@ -129,15 +129,19 @@ def test_negatives_are_of_other_calls_than_the_right_one(
         assert texts[0] == right[question]
 
 
-def test_a_trained_cross_encoder_reads_each_document_as_if_it_were_alone_and_its_graph_as_torch(tmp_path: Path) -> None:
+def test_a_trained_cross_encoder_reads_each_document_as_if_it_were_alone_and_its_graph_as_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In float32: bf16 rounds a number of 4 by .02, in each layer."""
+    monkeypatch.setattr(cross_encoder, "has_fast_bf16", lambda: False)
     base = tiny_encoders.save("bert", tmp_path)
     texts = [text[:length] for text, length in zip(tiny_encoders.texts(), (40, 9, 30, 20, 40), strict=False)]
     cross_encoder.train([("speech", texts)] * 64, base, tmp_path / "model", tell=lambda _: None)
     read = cross_encoder.reader(tmp_path / "model", cross_encoder.by_torch(tmp_path / "model"))
     together = read("speech", texts)
-    assert together == pytest.approx([read("speech", [text])[0] for text in texts], abs=0.15)
+    assert together == pytest.approx([read("speech", [text])[0] for text in texts], abs=1e-3)
     assert len({round(value, 3) for value in together}) > 1
     whole, small = cross_encoder.exported(tmp_path / "model")
     assert small.stat().st_size < whole.stat().st_size
     by_graph = cross_encoder.reader(tmp_path / "model", cross_encoder.by_onnx(whole))
-    assert by_graph("speech", texts) == pytest.approx(together, abs=0.15)
+    assert by_graph("speech", texts) == pytest.approx(together, abs=1e-3)
