@@ -22,11 +22,13 @@ class Choice:
         number: of the chosen one, from 0.
         probabilities: of each candidate; they add up to 1.
         fit: probability that the chosen one's document answers the question at all; 1 where no retriever says.
+        none: probability that none of them does what is asked, as the model says; 0 where it wasn't asked.
     """
 
     number: int
     probabilities: tuple[float, ...]
     fit: float = 1.0
+    none: float = 0.0
 
     @property
     def confidence(self) -> float:
@@ -41,6 +43,7 @@ def choose(
     chooser: Chooser,
     log_probabilities: Sequence[float] | None = None,
     weight: float = 0.0,
+    none: float = 0.0,
 ) -> Choice:
     """Chooses one of at least one candidate.
 
@@ -53,6 +56,7 @@ def choose(
         chooser: who decides.
         log_probabilities: the model's, of each candidate's label; needed unless the retriever decides.
         weight: of the model in `joint`.
+        none: the model's probability that none is right.
     """
     temperature = TEMPERATURES.get(mode, 1.0)
     retrieval = [candidate.score / temperature for candidate in candidates]
@@ -65,7 +69,7 @@ def choose(
         logits = [score + weight * label for score, label in zip(retrieval, model, strict=True)]
     probabilities = softmax(logits)
     chosen = max(range(len(logits)), key=lambda number: (logits[number], -number))
-    return Choice(chosen, probabilities, fit(candidates[chosen].score, mode))
+    return Choice(chosen, probabilities, fit(candidates[chosen].score, mode), none)
 
 
 def fit(score: float, mode: Mode) -> float:

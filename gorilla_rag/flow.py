@@ -21,6 +21,8 @@ from gorilla_rag.index.index import RETRIEVALS, Index
 from gorilla_rag.snippet import code_for
 from gorilla_rag.verify import placeholders, verify
 
+# The model's own refusal counts from this probability of `none`: it is likelier than all documents together.
+NONE_REFUSES = 0.5
 # Of a part of a question: at least this likely to be answered by a document, or it only tells more of the others.
 PART_FIT = 0.5
 
@@ -171,16 +173,17 @@ class Flow:
 
     def _step(self, writer: Writer, text: str, candidates: Sequence[Candidate], ask: Ask) -> _Step:
         """Chooses among the candidates of a text."""
-        if ask.chooser == "retriever" or len(candidates) == 1:
+        if ask.chooser == "retriever" or (len(candidates) == 1 and not self._generator().refuses):
             choice = choose(candidates, mode=ask.mode, chooser="retriever")
         else:
             shown = writer.labels(candidates, text)
             choice = choose(
-                candidates[: len(shown)],
+                candidates[: len(shown.log_probabilities)],
                 mode=ask.mode,
                 chooser=ask.chooser,
-                log_probabilities=shown,
+                log_probabilities=shown.log_probabilities,
                 weight=self._generator().joint_weight,
+                none=shown.none,
             )
         return _Step(candidates[choice.number], choice, text)
 
@@ -283,6 +286,8 @@ class _Clock:
 
 def _unfit(choice: Choice, ask: Ask) -> str:
     """Why the chosen one isn't called; empty where it is."""
+    if choice.none > NONE_REFUSES:
+        return f"the model says that none of the documents does it, with probability {choice.none:.2f}"
     if choice.confidence < ask.threshold:
         return f"the best call has confidence {choice.confidence:.2f}, below {ask.threshold:.2f}"
     if choice.fit < ask.least_fit:

@@ -70,7 +70,7 @@ def adapted(half: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
     model.save_pretrained(str(folder))
     assert model.config.to_dict().items() >= LLAMA.items()
     write_gguf(folder, LLAMA, folder / adapter_card.GGUF)
-    card = {"base": {"sha256": sha256(half)}, "prompt_version": PROMPT_VERSION, "joint_weight": 0.25}
+    card = {"base": {"sha256": sha256(half)}, "prompt_version": PROMPT_VERSION, "joint_weight": 0.25, "refuses": True}
     (folder / adapter_card.CARD).write_text(json.dumps(card), encoding="utf-8")
     yield TransformersGenerator.from_model(model, tokenizer, id="adapted"), folder
     torch.set_num_threads(before)
@@ -95,6 +95,7 @@ def test_both_engines_score_labels_alike(
     theirs = LlamaCppGenerator(weights=half, adapter=folder)
     bare = LlamaCppGenerator(weights=half)
     assert (theirs.joint_weight, bare.joint_weight) == (0.25, 0.0)
+    assert (theirs.refuses, bare.refuses) == (True, False)
     assert theirs.sha256 != bare.sha256
     monkeypatch.setattr(adapter_gguf, "ARCHITECTURES", {"llama": False})
     write_gguf(folder, LLAMA, folder / adapter_card.GGUF)

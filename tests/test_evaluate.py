@@ -32,7 +32,7 @@ QUESTIONS: list[dict[str, Any]] = [
 class ToyGenerator:
     """Prefers the last label, sets no argument and recalls one call; raises `error` when it chooses for `question`."""
 
-    id, sha256, context, joint_weight = "toy", "0" * 64, 2048, 1.0
+    id, sha256, context, joint_weight, refuses = "toy", "0" * 64, 2048, 1.0, False
 
     def __init__(self, question: str = "", error: BaseException | None = None) -> None:
         self.question, self.error, self.asked = question, error, 0

@@ -11,7 +11,7 @@ import pytest
 from gorilla_rag.answer import NONE, Candidate, Hit
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.generate.base import Message, Usage
-from gorilla_rag.generate.write import Writer
+from gorilla_rag.generate.write import Labels, Writer
 from gorilla_rag.train import turns
 from gorilla_rag.train.turns import Reader, Turn, Unwritable
 
@@ -46,7 +46,7 @@ ROTATE = ApiDoc(
 class Scripted:
     """A generator that writes what it is told to, and keeps what it was asked."""
 
-    id, sha256, context, joint_weight = "scripted", "", 2048, 0.0
+    id, sha256, context, joint_weight, refuses = "scripted", "", 2048, 0.0, False
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -148,6 +148,16 @@ def test_choosing_is_asked_as_ask_does() -> None:
     assert turns.choosing("Bake a cake", shown, None, READER, source="x").target == f'{NONE}"}}'
 
 
+def test_choosing_none_is_asked_as_ask_does_of_a_model_that_has_learnt_it() -> None:
+    shown = candidates(ROTATE, WEATHER)
+    turn = turns.choosing("Forecast for Oslo", shown, 1, READER, source="x", may_refuse=True)
+    model = Scripted("")
+    model.refuses = True
+    found = Writer(lambda: model, "Forecast for Oslo").labels(shown, "Forecast for Oslo")
+    assert model.asked == [(turn.messages, turn.prefill)]
+    assert found == Labels((0.0, 0.0), 1.0)
+
+
 def test_a_right_candidate_without_room_is_not_taught() -> None:
     short = Reader(490, READER.count_tokens)
     with pytest.raises(Unwritable, match="room for 1 of 2"):
@@ -213,9 +223,10 @@ def test_a_single_call_is_asked_otherwise_where_there_may_be_several() -> None:
 
 
 def test_a_call_from_memory_is_asked_as_ask_does() -> None:
-    turn = turns.recalling("Forecast for Oslo", "weather.get(place='Oslo')", READER, source="x")
+    call, said = "weather.get(place='Oslo')", "weather.get tells the weather in Oslo."
+    turn = turns.recalling("Forecast for Oslo", call, said, READER, source="x")
     model = Scripted(turn.target)
     draft, reason = Writer(lambda: model, "Forecast for Oslo").recall((), None)
     assert model.asked == [(turn.messages, turn.prefill)]
     assert draft is not None, reason
-    assert draft.choice == "weather.get(place='Oslo')"
+    assert (draft.choice, draft.explanation) == (call, said)

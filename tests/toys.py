@@ -58,6 +58,7 @@ class Toy:
     sha256: str = ""
     context: int = 4096
     joint_weight: float = 0.0
+    refuses: bool = False
 
     def count_tokens(self, text: str) -> int:
         """A token for every four bytes."""

@@ -24,11 +24,13 @@ class AdapterCard:
         base: SHA-256 of the weights that it was trained on.
         prompt_version: of the conversations that it has learnt.
         joint_weight: of its label's log-probability when it chooses together with the retriever.
+        refuses: whether it has learnt to answer `none` where no document does what is asked.
     """
 
     base: str
     prompt_version: int
     joint_weight: float
+    refuses: bool
 
     def check(self, folder: Path, base: str) -> None:
         """Refuses weights or prompts that the adapter wasn't trained with.
@@ -60,7 +62,12 @@ def read(folder: Path) -> AdapterCard | None:
         return None
     try:
         said = json.loads(file.read_text(encoding="utf-8"))
-        card = AdapterCard(str(said["base"]["sha256"]), int(said["prompt_version"]), float(said["joint_weight"]))
+        card = AdapterCard(
+            str(said["base"]["sha256"]),
+            int(said["prompt_version"]),
+            float(said["joint_weight"]),
+            bool(said["refuses"]),
+        )
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelCorrupt(f"{file} can't be read: {error!r}", hint="train or fetch the adapter again") from error
     if not math.isfinite(card.joint_weight) or card.joint_weight < 0:

@@ -28,6 +28,7 @@ class Generator(Protocol):
         sha256: of its weights; empty where they are out of reach.
         context: how many tokens a prompt and its completion may have together.
         joint_weight: weight of its label's log-probability when it chooses together with the retriever.
+        refuses: whether it has learnt to answer `none` where no document does what is asked.
     """
 
     @property
@@ -48,6 +49,11 @@ class Generator(Protocol):
     @property
     def joint_weight(self) -> float:
         """Weight of the label's log-probability in `joint`."""
+        ...
+
+    @property
+    def refuses(self) -> bool:
+        """Whether `none` is among the labels that it has learnt."""
         ...
 
     def count_tokens(self, text: str) -> int:

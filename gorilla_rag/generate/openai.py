@@ -82,7 +82,7 @@ class OpenAIGenerator:
         joint_weight: float = 0.0,
         thinking: int = 0,
     ) -> None:
-        self.id, self.context, self.joint_weight = model, context, joint_weight
+        self.id, self.context, self.joint_weight, self.refuses = model, context, joint_weight, False
         self.probabilities: bool | None = None
         self._endpoint = Endpoint(url, key_env=key_env, timeout=timeout, retries=retries, backoff=backoff)
         self._thinking = thinking

@@ -31,6 +31,8 @@ _FILL = {
     "arguments": "Give the arguments that this task sets, as JSON.",
     "calls": "Give the arguments of each call that this task needs, as a JSON list.",
 }
+CHOOSE = "Which document's API does this task?"
+CHOOSE_OR_NONE = f"{CHOOSE} Answer none if none of them does."
 CHOICE_PREFILL = '{"choice": "'
 RECALL_PREFILL = '{"api_call": "'
 
@@ -40,7 +42,7 @@ def choosing(
     candidates: Sequence[Candidate],
     context: int,
     count_tokens: CountTokens,
-    request: str = "Which document's API does this task?",
+    request: str = CHOOSE,
     *,
     each: int = CANDIDATE_TOKENS,
 ) -> tuple[list[Message], int]:

@@ -87,13 +87,14 @@ class TransformersGenerator:
         found = checkpoint.find(model)
         place = devices.find(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         loaded, tokenizer = checkpoint.load(found, device=place, dtype=dtype, quantize=quantize)
-        files, name = found.weights, found.id
+        files, name, self.refuses = found.weights, found.id, False
         if adapter is not None:
             from gorilla_rag.generate import adapter_card, adapters
 
             if card := adapter_card.read(Path(adapter)):
                 card.check(Path(adapter), checkpoint.digest(found.weights))
                 joint_weight = card.joint_weight if joint_weight is None else joint_weight
+                self.refuses = card.refuses
             loaded = adapters.attach(loaded, Path(adapter), found.names)
             files, name = (*files, Path(adapter) / adapters.WEIGHTS), f"{name} + {Path(adapter).name}"
         self._begin(loaded, tokenizer, f"{name}, {quantize}" if quantize else name, context, joint_weight or 0.0)
@@ -111,6 +112,7 @@ class TransformersGenerator:
     ) -> TransformersGenerator:
         """A model that is in memory already, on its device and in evaluation mode; its `sha256` is empty."""
         made = cls.__new__(cls)
+        made.refuses = False
         made._begin(model, tokenizer, id, context, joint_weight)
         made._files = ()
         return made

@@ -7,6 +7,7 @@ schema before anything of it is used.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Generator as Pieces
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from gorilla_rag.answer import Candidate, Draft
+from gorilla_rag.answer import NONE, Candidate, Draft
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.call import Argument, argument
 from gorilla_rag.errors import GenerationFailed, UsageError
@@ -52,6 +53,19 @@ class Filled:
     written: str = "{}"
 
 
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What a model thinks of candidates.
+
+    Attributes:
+        log_probabilities: of each one's label.
+        none: probability that none of them does what is asked; 0 where the model hasn't learnt to say so.
+    """
+
+    log_probabilities: tuple[float, ...]
+    none: float = 0.0
+
+
 class Writer:
     """Writes one draft.
 
@@ -67,15 +81,15 @@ class Writer:
         self._generator, self._question = generator, question
         self.tokens: dict[str, int] = {"prompt": 0, "cached": 0, "completion": 0}
 
-    def labels(self, candidates: Sequence[Candidate], asked: str) -> list[float]:
-        """Log-probabilities of the labels of those candidates that the prompt has room for, in order."""
+    def labels(self, candidates: Sequence[Candidate], asked: str) -> Labels:
+        """What the model thinks of those candidates that the prompt has room for, in order."""
         model = self._generator()
-        messages, shown = prompt.choosing(asked, candidates, model.context, model.count_tokens)
-        found, usage = model.label_log_probabilities(
-            messages, prompt.CHOICE_PREFILL, schema.LABELS[:shown], reuse=self._begun()
-        )
+        request = prompt.CHOOSE_OR_NONE if model.refuses else prompt.CHOOSE
+        messages, shown = prompt.choosing(asked, candidates, model.context, model.count_tokens, request)
+        labels = [*schema.LABELS[:shown], *([NONE] if model.refuses else [])]
+        found, usage = model.label_log_probabilities(messages, prompt.CHOICE_PREFILL, labels, reuse=self._begun())
         self._count(usage)
-        return found
+        return Labels(tuple(found[:shown]), math.exp(found[-1]) if model.refuses else 0.0)
 
     def calls(
         self,

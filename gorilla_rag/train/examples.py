@@ -15,6 +15,7 @@ from typing import Any
 
 from gorilla_rag.answer import Candidate, Hit
 from gorilla_rag.apidoc import ApiDoc
+from gorilla_rag.call import argument
 from gorilla_rag.errors import BenchmarkError, SourceError
 from gorilla_rag.generate.schema import LABELS
 from gorilla_rag.generate.write import offered_arguments
@@ -28,8 +29,8 @@ from gorilla_rag.train.turns import Reader, Turn, Unwritable
 
 CANDIDATES = 5
 DEPTH = 10
-PRESENT = 1.0
-"""How often the right document is among the candidates; where it isn't, `none` is right, which `ask` doesn't read."""
+PRESENT = 0.8
+"""How often the right document is among the candidates; where it isn't, `none` is right."""
 Progress = Callable[[int, int], None]
 
 
@@ -166,11 +167,13 @@ def _makers(
     label = LABELS[rng.randrange(CANDIDATES)]
     candidates, place = shuffled(pool, right, present=present, rng=rng)
     if len(candidates) > 1:
-        yield lambda: turns.choosing(question, candidates, place, reader, source=source)
+        yield lambda: turns.choosing(question, candidates, place, reader, source=source, may_refuse=present < 1)
     for most in (1, turns.MOST_CALLS) if example.calls is not None else ():
         yield partial(_filling, example, doc, label, reader, source, most)
     if example.explanation:
         yield partial(_explaining, example, doc, label, reader, source)
+        if doc.kind == "python":
+            yield partial(_recalling, example, doc, reader, source)
 
 
 def _filling(example: Example, doc: ApiDoc, label: str, reader: Reader, source: str, most: int) -> Turn | None:
@@ -194,6 +197,19 @@ def _explaining(example: Example, doc: ApiDoc, label: str, reader: Reader, sourc
     call = (example.calls or ({},))[0]
     shown = turns.shown_arguments(question, doc, call)
     return turns.explaining(question, doc, shown, example.explanation, label, reader, source=source)
+
+
+def _recalling(example: Example, doc: ApiDoc, reader: Reader, source: str) -> Turn:
+    """The call with its arguments, as an answer renders it.
+
+    Raises:
+        Unwritable: as `_explaining`.
+    """
+    question = example.pair.question
+    shown = turns.shown_arguments(question, doc, (example.calls or ({},))[0])
+    values = {name: argument(value) for name, value in shown.items()}
+    call = doc.call.with_arguments(values, doc.parameter_names).render()
+    return turns.recalling(question, call, example.explanation, reader, source=source)
 
 
 def shuffled(

@@ -45,6 +45,11 @@ class Turn:
     target: str
     source: str
 
+    @property
+    def is_refusal(self) -> bool:
+        """Whether `none` of the documents is right."""
+        return self.step == "choose" and self.target.startswith(NONE)
+
 
 @dataclass(frozen=True, slots=True)
 class Reader:
@@ -63,13 +68,30 @@ class Unwritable(Exception):
     """What should be written is nothing that the grammar of its question allows."""
 
 
-def choosing(question: str, candidates: Sequence[Candidate], right: int | None, reader: Reader, *, source: str) -> Turn:
+def choosing(
+    question: str,
+    candidates: Sequence[Candidate],
+    right: int | None,
+    reader: Reader,
+    *,
+    source: str,
+    may_refuse: bool = False,
+) -> Turn:
     """The label of the right candidate, by its number from 0; `none` where none is right.
+
+    Args:
+        question: as asked.
+        candidates: in the order in which they are shown.
+        right: the number of the right one.
+        reader: how the model reads.
+        source: the corpus.
+        may_refuse: whether the model is told that it may answer `none`.
 
     Raises:
         Unwritable: the prompt has no room for the right one.
     """
-    messages, shown = prompt.choosing(question, candidates, reader.context, reader.count_tokens)
+    request = prompt.CHOOSE_OR_NONE if may_refuse else prompt.CHOOSE
+    messages, shown = prompt.choosing(question, candidates, reader.context, reader.count_tokens, request)
     if right is not None and right >= shown:
         raise Unwritable(f"the prompt has room for {shown} of {len(candidates)} candidates")
     label = NONE if right is None else LABELS[right]
@@ -153,10 +175,11 @@ def explaining(
     return Turn("explain", tuple(messages), begun, f'{explanation.removeprefix(subject)}"}}', source)
 
 
-def recalling(question: str, call: str, reader: Reader, *, source: str) -> Turn:
-    """A call from memory, with no document shown."""
+def recalling(question: str, call: str, explanation: str, reader: Reader, *, source: str) -> Turn:
+    """A call from memory and a sentence about it, with no document shown."""
     messages = prompt.recalling(question, (), reader.context, reader.count_tokens)
-    return Turn("recall", tuple(messages), prompt.RECALL_PREFILL, f'{_json(call)[1:-1]}"}}', source)
+    written = _json({"api_call": call, "explanation": explanation})
+    return Turn("recall", tuple(messages), prompt.RECALL_PREFILL, written.removeprefix(prompt.RECALL_PREFILL), source)
 
 
 def _json(value: Any) -> str:
