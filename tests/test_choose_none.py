@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
 
 import pytest
 
 from gorilla_rag import Answer, Gorilla
 from gorilla_rag.encoders.embedded import EmbeddedEncoder
 from gorilla_rag.generate import prompt
+from gorilla_rag.generate.base import Message
 from gorilla_rag.index.index import Index
 from tests.test_generate_typed import tool
 from tests.toys import Toy, filling
@@ -29,7 +32,7 @@ def index() -> Iterator[Index]:
     made.index.close()
 
 
-def answered(index: Index, place: int, *, refuses: bool = True, **how: object) -> Answer:
+def answered(index: Index, place: int, *, refuses: bool = True, **how: Any) -> Answer:
     """The answer with a model whose label is the one at a place; behind the documents' stands `none`."""
     toy = Toy(filling(ARGUMENTS).says, label=lambda _: place, refuses=refuses)
     return Gorilla(index, lambda: toy).ask(QUESTION, **{"fields": "call", "mode": "hybrid", **how})
@@ -51,25 +54,25 @@ def test_a_single_document_can_be_refused_too(index: Index) -> None:
 def test_a_document_is_called_where_it_is_likelier_than_none(index: Index) -> None:
     answer = answered(index, 0, chooser="model")
     assert not answer.refused
-    assert answer.confidence > 0.99
+    assert answer.confidence == pytest.approx(1, abs=0.01)
 
 
 def test_the_retriever_asks_no_model_and_a_model_that_has_not_learnt_it_is_not_told(index: Index) -> None:
     assert not answered(index, NONE_OF_TWO, chooser="retriever").refused
     seen: list[str] = []
 
-    def label(messages: list[dict[str, str]]) -> int:
+    def label(messages: Sequence[Message]) -> int:
         seen.append(messages[-1]["content"])
         return 0
 
     for refuses in (False, True):
-        toy = Toy(filling(ARGUMENTS).says, label=label, refuses=refuses)
-        assert Gorilla(index, lambda toy=toy: toy).ask(QUESTION, chooser="model", fields="call").calls
+        made = partial(Toy, filling(ARGUMENTS).says, label=label, refuses=refuses)
+        assert Gorilla(index, made).ask(QUESTION, chooser="model", fields="call").calls
     assert [text.endswith(prompt.CHOOSE_OR_NONE) for text in seen] == [False, True]
 
 
 def test_a_part_of_a_question_that_none_answers_tells_more_of_the_others(index: Index) -> None:
-    def label(messages: list[dict[str, str]]) -> int:
+    def label(messages: Sequence[Message]) -> int:
         return NONE_OF_TWO if "cake" in messages[-1]["content"] and "weather in" not in messages[-1]["content"] else 0
 
     toy = Toy(filling(ARGUMENTS).says, label=label, refuses=True)

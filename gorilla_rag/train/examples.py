@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from gorilla_rag.answer import Candidate, Hit
@@ -28,6 +29,7 @@ from gorilla_rag.train.questions import QuestionsRead, read_questions
 from gorilla_rag.train.turns import Reader, Turn, Unwritable
 
 CANDIDATES = 5
+_REASON_LENGTH = 120
 DEPTH = 10
 PRESENT = 0.8
 """How often the right document is among the candidates; where it isn't, `none` is right."""
@@ -148,7 +150,7 @@ def turned(
                 try:
                     made += [turn] if (turn := make()) else []
                 except Unwritable as error:
-                    left[str(error)] += 1
+                    left[shorten(str(error), _REASON_LENGTH)] += 1
         if progress:
             progress(start + len(some), len(examples))
     return Turned(tuple(made), left)

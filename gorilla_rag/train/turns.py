@@ -21,6 +21,7 @@ from gorilla_rag.generate.base import Message
 from gorilla_rag.generate.prompt import CountTokens
 from gorilla_rag.generate.schema import LABELS, arguments_schema, explanation_pattern
 from gorilla_rag.generate.write import number_of_calls, offered_arguments, wanted_arguments
+from gorilla_rag.parts import parts as question_parts
 from gorilla_rag.validate import schema_errors
 
 Step = Literal["choose", "fill", "explain", "recall"]
@@ -117,7 +118,8 @@ def filling(
         label: the document's.
         reader: how the model reads.
         source: the corpus.
-        most: how many calls an answer may have; the conversation is another where there may be several.
+        most: how many calls an answer may have; the conversation is another where there may be several. Each part of
+            the question is taken to be about the document.
 
     Raises:
         Unwritable: the question isn't seen to give one of the values, or so many calls.
@@ -125,7 +127,8 @@ def filling(
     offered = offered_arguments(doc, question)
     if offered is None:
         return None
-    number = (1, 1) if doc.kind == "python" else number_of_calls(doc, question, most=most)
+    parts = len(question_parts(question)) if most > 1 else 1
+    number = (1, 1) if doc.kind == "python" else number_of_calls(doc, question, most=most, parts=parts)
     wanted, key = wanted_arguments(offered, number)
     if not number[0] <= len(calls) <= number[1]:
         raise Unwritable(f"{len(calls)} calls where the question is read as {number[0]} to {number[1]}")
