@@ -22,8 +22,9 @@ from gorilla_rag.generate import adapter_card
 from gorilla_rag.generate.adapters import WEIGHTS
 from gorilla_rag.generate.transformers import TransformersGenerator
 from gorilla_rag.train import checkpoints
-from gorilla_rag.train.adapter import ADAPTER, LOGS, Adapter, train_adapter
+from gorilla_rag.train.adapter import ADAPTER, LOGS, Adapter, mean_over_turns, train_adapter
 from gorilla_rag.train.adapter_gguf import turned_rows, write_gguf
+from gorilla_rag.train.merge import merge_adapter
 from gorilla_rag.train.settings import AdapterSettings
 from gorilla_rag.train.turns import Turn
 from tests.test_generate_transformers import tiny_tokenizer
@@ -273,6 +274,63 @@ def test_the_adapters_own_weight_in_choosing_together_is_taken(base: Path, tmp_p
     (weighted / adapter_card.CARD).write_text(json.dumps(card | {"joint_weight": 0.5}), encoding="utf-8")
     assert TransformersGenerator(base, adapter=weighted, device="cpu").joint_weight == 0.5
     assert TransformersGenerator(base, adapter=trained.folder, device="cpu").joint_weight == 0.0
+
+
+def test_a_merged_model_answers_as_base_and_adapter_do(base: Path, tmp_path: Path, trained: Adapter) -> None:
+    card = json.loads((trained.folder / adapter_card.CARD).read_text("utf-8"))
+    weighted = tmp_path / "weighted"
+    shutil.copytree(trained.folder, weighted)
+    (weighted / adapter_card.CARD).write_text(json.dumps(card | {"joint_weight": 0.5, "refuses": True}), "utf-8")
+    merged = merge_adapter(base, weighted, tmp_path / "new" / "merged", dtype="float32")
+    one, two = TransformersGenerator(merged, device="cpu"), TransformersGenerator(base, adapter=weighted, device="cpu")
+    for turn in TURNS[:4]:
+        said, expected = (
+            generator.label_log_probabilities(turn.messages, turn.prefill, "ABC", reuse=False)[0]
+            for generator in (one, two)
+        )
+        assert said == pytest.approx(expected, abs=1e-4)
+    assert (one.joint_weight, one.refuses) == (0.5, True)
+    bare = TransformersGenerator(base, device="cpu")
+    before = bare.label_log_probabilities(TURNS[0].messages, TURNS[0].prefill, "ABC", reuse=False)[0]
+    assert before != pytest.approx(one.label_log_probabilities(TURNS[0].messages, TURNS[0].prefill, "ABC")[0], abs=1e-2)
+    assert {file.name for file in merged.iterdir()} >= {"model.safetensors", "config.json", "tokenizer.json"}
+
+
+def test_merging_refuses_what_does_not_belong_together_and_overwrites_nothing(
+    base: Path, tmp_path: Path, trained: Adapter
+) -> None:
+    changed = tmp_path / "changed"
+    shutil.copytree(trained.folder, changed)
+    card = json.loads((changed / adapter_card.CARD).read_text("utf-8"))
+    (changed / adapter_card.CARD).write_text(json.dumps(card | {"prompt_version": 99}), encoding="utf-8")
+    with pytest.raises(AdapterMismatch, match="version 99"):
+        merge_adapter(base, changed, tmp_path / "out")
+    with pytest.raises(UsageError, match="there is something"):
+        merge_adapter(base, trained.folder, changed)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_while_merging_leaves_nothing_behind(base: Path, tmp_path: Path, trained: Adapter) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+        with pytest.raises(StorageFull):
+            merge_adapter(base, trained.folder, tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert not (tmp_path / "out").exists()
+
+
+def test_each_turn_counts_the_same_whatever_its_length() -> None:
+    losses = torch.tensor([[3.0, 9.0, 9.0, 9.0], [1.0, 1.0, 1.0, 5.0]])
+    written = torch.tensor([[True, False, False, False], [True, True, True, False]])
+    turn = torch.tensor([[0] * 4, [1] * 4])
+    assert mean_over_turns(losses, written, turn).item() == pytest.approx(2)
+    in_one_row = mean_over_turns(torch.tensor([[3.0, 9, 1, 1, 1]]), torch.tensor([[1, 0, 1, 1, 1]]).bool(),
+                                 torch.tensor([[1, 1, 2, 2, 2]]))  # fmt: skip
+    assert in_one_row.item() == pytest.approx(2)
 
 
 def test_rows_are_turned_as_llama_cpp_turns_those_of_a_model() -> None:

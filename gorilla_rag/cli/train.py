@@ -1,4 +1,4 @@
-"""`gorilla-rag train retriever` and `gorilla-rag train generator`."""
+"""`gorilla-rag train retriever`, `gorilla-rag train generator` and `gorilla-rag train merge`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gorilla_rag.answer import one_of
 from gorilla_rag.cli import show
 from gorilla_rag.errors import UsageError
+from gorilla_rag.models import registry
 from gorilla_rag.train.settings import AdapterSettings, Settings
 
 if TYPE_CHECKING:
@@ -129,6 +131,23 @@ def generator(
         show.print_json(_learnt(found))
     else:
         _print_learnt(found)
+
+
+@app.command()
+def merge(
+    adapter: Annotated[Path, typer.Argument(help="The adapter's folder.")],
+    out: Annotated[Path, typer.Option(help="A new folder for the model.")],
+    base: Annotated[
+        str,
+        typer.Option(help="The model that the adapter is for: a name of `models list`, a folder, a GGUF file."),
+    ] = registry.GENERATOR,
+    dtype: Annotated[str, typer.Option(help="Of the weights: float32, bfloat16 or float16.")] = "bfloat16",
+) -> None:
+    """Write a model with an adapter's changes in its own weights, as safetensors; ask with transformers:OUT."""
+    from gorilla_rag.train.merge import merge_adapter
+
+    one_of(dtype, ("float32", "bfloat16", "float16"), "dtype")
+    show.console().print(f"model      {merge_adapter(base, adapter, out, dtype=dtype)}", markup=False)  # type: ignore[arg-type]
 
 
 def recipe(

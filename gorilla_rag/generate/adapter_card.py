@@ -1,6 +1,6 @@
 """What an adapter of this project says of itself: for which weights and which prompts it was trained.
 
-Read before any of its weights are. Imports nothing heavy.
+It goes along where the adapter is merged with its base. Read before any of its weights are. Imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -32,13 +32,17 @@ class AdapterCard:
     joint_weight: float
     refuses: bool
 
-    def check(self, folder: Path, base: str) -> None:
+    def check(self, folder: Path, base: str | None) -> None:
         """Refuses weights or prompts that the adapter wasn't trained with.
+
+        Args:
+            folder: where the card lies.
+            base: SHA-256 of the weights; `None` where adapter and weights are one.
 
         Raises:
             AdapterMismatch: it was trained with others.
         """
-        if self.base != base:
+        if base is not None and self.base != base:
             raise AdapterMismatch(
                 f"the adapter {folder.name!r} is for weights with SHA-256 {self.base[:16]}…, these have {base[:16]}…",
                 hint="use the model that the adapter was trained on",

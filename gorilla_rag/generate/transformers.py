@@ -15,6 +15,7 @@ from typing import Any
 
 from gorilla_rag import devices
 from gorilla_rag.errors import ExtraMissing, GenerationFailed, UsageError
+from gorilla_rag.generate import adapter_card
 from gorilla_rag.generate.base import Message, Usage
 
 try:
@@ -88,13 +89,14 @@ class TransformersGenerator:
         place = devices.find(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         loaded, tokenizer = checkpoint.load(found, device=place, dtype=dtype, quantize=quantize)
         files, name, self.refuses = found.weights, found.id, False
+        told_by = Path(adapter) if adapter is not None else found.folder
+        if (adapter is not None or not found.gguf) and (card := adapter_card.read(told_by)):
+            card.check(told_by, checkpoint.digest(found.weights) if adapter is not None else None)
+            joint_weight = card.joint_weight if joint_weight is None else joint_weight
+            self.refuses = card.refuses
         if adapter is not None:
-            from gorilla_rag.generate import adapter_card, adapters
+            from gorilla_rag.generate import adapters
 
-            if card := adapter_card.read(Path(adapter)):
-                card.check(Path(adapter), checkpoint.digest(found.weights))
-                joint_weight = card.joint_weight if joint_weight is None else joint_weight
-                self.refuses = card.refuses
             loaded = adapters.attach(loaded, Path(adapter), found.names)
             files, name = (*files, Path(adapter) / adapters.WEIGHTS), f"{name} + {Path(adapter).name}"
         self._begin(loaded, tokenizer, f"{name}, {quantize}" if quantize else name, context, joint_weight or 0.0)

