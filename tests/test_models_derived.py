@@ -364,8 +364,17 @@ def test_a_delta_for_weights_that_nobody_has_is_not_pinned(tmp_path: Path) -> No
 
 def test_the_deltas_of_the_package_are_pinned() -> None:
     rows = json.loads(registry.DERIVED.read_text(encoding="utf-8"))
-    there = {file.stem: file for file in registry.DERIVED.parent.glob("*.safetensors")}
-    assert rows.keys() == there.keys()
-    for name, row in rows.items():
-        assert row["delta"] == hashlib.sha256(there[name].read_bytes()).hexdigest()
-        assert (row["merged"], row["base"]) == (read_delta(there[name]).merged_sha256, BASE)
+    there = {file.name for kind in ("*.safetensors", "*.gguf") for file in registry.DERIVED.parent.glob(kind)}
+    assert {row["file"] for row in rows.values()} == there
+    for row in rows.values():
+        file = registry.DERIVED.with_name(row["file"])
+        assert row["delta"] == hashlib.sha256(file.read_bytes()).hexdigest()
+        if file.suffix == ".safetensors":
+            assert (row["merged"], row["base"]) == (read_delta(file).merged_sha256, BASE)
+        else:
+            card = file.with_suffix(".json").read_bytes()
+            assert row["card"] == hashlib.sha256(card).hexdigest()
+            assert (
+                json.loads(card)["base"]["sha256"]
+                == registry.spec(row["base"]).sha256[registry.spec(row["base"]).weights]
+            )

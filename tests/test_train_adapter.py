@@ -22,8 +22,9 @@ from gorilla_rag.generate import adapter_card
 from gorilla_rag.generate.adapters import WEIGHTS
 from gorilla_rag.generate.transformers import TransformersGenerator
 from gorilla_rag.train import checkpoints
-from gorilla_rag.train.adapter import ADAPTER, LOGS, Adapter, mean_over_turns, train_adapter
+from gorilla_rag.train.adapter import ADAPTER, Adapter, mean_over_turns, train_adapter
 from gorilla_rag.train.adapter_gguf import turned_rows, write_gguf
+from gorilla_rag.train.folder import CHECKPOINTS, LOGS
 from gorilla_rag.train.merge import merge_adapter
 from gorilla_rag.train.settings import AdapterSettings
 from gorilla_rag.train.turns import Turn
@@ -79,7 +80,7 @@ def test_the_loss_falls_and_all_that_goes_with_it_is_written(trained: Adapter) -
     assert trained.losses[-1] < trained.losses[0] - 0.4
     assert (trained.turns, trained.too_long, trained.steps) == (24, 0, 12)
     assert list(trained.folder.parent.glob(f"{LOGS}/*"))
-    assert not (trained.folder.parent / checkpoints.FOLDER).exists()
+    assert not (trained.folder.parent / CHECKPOINTS).exists()
     names = {file.name for file in trained.folder.iterdir()}
     assert names == {WEIGHTS, "adapter_config.json", adapter_card.CARD, adapter_card.GGUF}
     assert "/" not in json.loads((trained.folder / "adapter_config.json").read_text("utf-8"))["base_model_name_or_path"]

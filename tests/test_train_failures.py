@@ -15,6 +15,7 @@ import pytest
 from gorilla_rag.encoders.sentence_transformers import open_model
 from gorilla_rag.errors import ModelMissing, StorageFull, TrainingDiverged, UsageError
 from gorilla_rag.train import checkpoints, retriever
+from gorilla_rag.train.folder import CHECKPOINTS
 from gorilla_rag.train.retriever import Trained, train
 from gorilla_rag.train.rows import Rows
 from tests import tiny_encoders
@@ -73,7 +74,7 @@ def test_the_last_good_weights_are_kept(
         train([some_rows()], base, tmp_path / "out", settings=SMALL, progress=at(step, lambda: broken(seen)))
     kept = weights(tmp_path / "out" / "model")
     assert all(np.isfinite(held).all() for held in kept.values())
-    good = weights(tmp_path / "out" / checkpoints.FOLDER / "checkpoint-3")
+    good = weights(tmp_path / "out" / CHECKPOINTS / "checkpoint-3")
     assert all(np.allclose(kept[name], good[name], atol=1e-6) for name in kept)
 
 

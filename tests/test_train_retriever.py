@@ -24,11 +24,13 @@ from gorilla_rag.errors import UsageError
 from gorilla_rag.models import registry
 from gorilla_rag.train import checkpoints, retriever
 from gorilla_rag.train.corpus import Corpus, Pair
+from gorilla_rag.train.folder import CHECKPOINTS, LOGS, RECORD
 from gorilla_rag.train.from_docs import questions_from
 from gorilla_rag.train.held_out import SCORE, HeldOut
 from gorilla_rag.train.retriever import Trained, train
 from gorilla_rag.train.rows import Rows, rows
 from gorilla_rag.train.settings import Settings
+from gorilla_rag.train.watch import Progress
 from tests import tiny_encoders
 
 ROOT = Path(__file__).parents[1]
@@ -85,7 +87,7 @@ class Stop(Exception):
     """Stands for whatever ends a training."""
 
 
-def at(step: int, act: Callable[[], None]) -> retriever.Progress:
+def at(step: int, act: Callable[[], None]) -> Progress:
     """Does something after a step."""
 
     def tell(_: str, done: int, total: int) -> None:
@@ -293,7 +295,7 @@ def test_a_stopped_training_is_resumed_from_its_checkpoint(base: Path, stopped: 
     assert begun == [4, 5, 6]
     assert found.steps == through.steps
     assert difference(found.model, through.model) == 0
-    assert not (stopped / checkpoints.FOLDER).exists()
+    assert not (stopped / CHECKPOINTS).exists()
 
 
 def test_early_stopping_counts_on_after_a_resumption(base: Path, tmp_path: Path) -> None:
@@ -305,7 +307,7 @@ def test_early_stopping_counts_on_after_a_resumption(base: Path, tmp_path: Path)
 
 
 def test_an_incomplete_checkpoint_is_not_resumed_from(base: Path, stopped: Path, through: Trained) -> None:
-    (folder,) = (stopped / checkpoints.FOLDER).glob("checkpoint-*")
+    (folder,) = (stopped / CHECKPOINTS).glob("checkpoint-*")
     assert checkpoints.last(stopped) == folder
     later = folder.with_name("checkpoint-4")
     later.mkdir()
@@ -363,7 +365,7 @@ def test_nothing_is_resumed_where_nothing_was_begun_and_nothing_begun_where_some
 def test_tensorboard_has_the_losses(through: Trained) -> None:
     from tensorboard.backend.event_processing import event_accumulator  # type: ignore[import-untyped]
 
-    read = event_accumulator.EventAccumulator(str(through.model.parent / retriever.LOGS))
+    read = event_accumulator.EventAccumulator(str(through.model.parent / LOGS))
     read.Reload()
     logged = [round(event.value, 4) for event in read.Scalars("train/loss")]
     assert logged == pytest.approx(list(through.losses), abs=1e-4)
@@ -373,6 +375,6 @@ def test_tensorboard_has_the_losses(through: Trained) -> None:
 def test_nothing_is_printed(base: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     train([some_rows()], base, tmp_path / "out", held_out=HeldOut([corpus(8)]), settings=SMALL)
     assert capfd.readouterr().out == ""
-    said = json.loads((tmp_path / "out" / retriever.RECORD).read_text("utf-8"))
+    said = json.loads((tmp_path / "out" / RECORD).read_text("utf-8"))
     assert said["settings"]["seed"] == 0
     assert {file.name for file in (tmp_path / "out").iterdir()} == {"model", "logs", "training.json"}

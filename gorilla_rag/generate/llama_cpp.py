@@ -67,12 +67,14 @@ class LlamaCppGenerator:
         self.sha256 = "" if weights else found.sha256[found.weights]
         self._key = secrets.token_urlsafe(24)
         file = weights or registry.weights(model)
-        self.joint_weight, self.refuses, more = 0.0, False, None
-        if adapter is not None:
-            card, more = _adapter(adapter, self.sha256 or sha256(file))
+        card, more = None, None
+        if adapter is None and (card := adapter_card.read(file.parent)):
+            card.check(file.parent, None)
+        elif adapter is not None:
+            card, more = _adapter(adapter, sha256(file))
             self.id = f"{self.id} + {adapter.name}"
-            self.joint_weight, self.refuses = card.joint_weight, card.refuses
             self.sha256 = hashlib.sha256(f"{card.base}\n{sha256(more)}\n".encode()).hexdigest()
+        self.joint_weight, self.refuses = (card.joint_weight, card.refuses) if card else (0.0, False)
         self._server = _server(file, context, threads or os.cpu_count() or 1, self._key, more)
         self.count_tokens = lru_cache(maxsize=8192)(self._count_tokens)
         self._rendered = lru_cache(maxsize=256)(self._render)

@@ -90,7 +90,7 @@ class TransformersGenerator:
         loaded, tokenizer = checkpoint.load(found, device=place, dtype=dtype, quantize=quantize)
         files, name, self.refuses = found.weights, found.id, False
         told_by = Path(adapter) if adapter is not None else found.folder
-        if (adapter is not None or not found.gguf) and (card := adapter_card.read(told_by)):
+        if card := adapter_card.read(told_by):
             card.check(told_by, checkpoint.digest(found.weights) if adapter is not None else None)
             joint_weight = card.joint_weight if joint_weight is None else joint_weight
             self.refuses = card.refuses

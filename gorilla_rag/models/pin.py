@@ -1,7 +1,7 @@
 """`python -m gorilla_rag.models.pin`: writes what the registry knows of the deltas that lie in the package.
 
 Run it after a delta was put there. Each is merged with its base, which has to be on this machine, before its hashes
-are written down; a note `title` names the model.
+are written down; a note `title`, or that of an adapter's card, names the model.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pathlib import Path
 from gorilla_rag.encoders.delta import merge, read_delta
 from gorilla_rag.errors import AdapterMismatch
 from gorilla_rag.files import write_text
-from gorilla_rag.models import registry
+from gorilla_rag.generate.merged import merge as merge_gguf
+from gorilla_rag.models import registry, tensors
 
 
 def pin(table: Path = registry.DERIVED) -> dict[str, dict[str, str]]:
@@ -25,12 +26,26 @@ def pin(table: Path = registry.DERIVED) -> dict[str, dict[str, str]]:
         AdapterMismatch: a delta is for weights that the registry doesn't have.
         StorageFull: the disk is full.
     """
-    rows = {file.stem: _row(file) for file in sorted(table.parent.glob("*.safetensors"))}
+    rows = {file.stem: _row(file) for suffix in _KINDS for file in sorted(table.parent.glob(f"*{suffix}"))}
     write_text(table, json.dumps(rows, indent=1) + "\n")
     return rows
 
 
 def _row(file: Path) -> dict[str, str]:
+    return {"file": file.name, "delta": hashlib.sha256(file.read_bytes()).hexdigest()} | _KINDS[file.suffix](file)
+
+
+def _generator(file: Path) -> dict[str, str]:
+    card = file.with_suffix(".json").read_bytes()
+    said = json.loads(card)
+    base = _base(file.name, said["base"]["sha256"])
+    with tempfile.TemporaryDirectory() as scratch:
+        merge_gguf(registry.weights(base), file, made := Path(scratch) / "model.gguf")
+        merged = tensors.digest_gguf(made)
+    return {"base": base, "title": said["title"], "merged": merged, "card": hashlib.sha256(card).hexdigest()}
+
+
+def _encoder(file: Path) -> dict[str, str]:
     about = read_delta(file)
     base = _base(file.name, about.base_sha256)
     with tempfile.TemporaryDirectory() as scratch:
@@ -38,9 +53,11 @@ def _row(file: Path) -> dict[str, str]:
     return {
         "base": base,
         "title": about.note.get("title", file.stem),
-        "delta": hashlib.sha256(file.read_bytes()).hexdigest(),
         "merged": about.merged_sha256,
     }
+
+
+_KINDS = {".safetensors": _encoder, ".gguf": _generator}
 
 
 def _base(delta: str, sha256: str) -> str:

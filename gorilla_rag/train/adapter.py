@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gorilla_rag.errors import ExtraMissing, GenerationFailed, TrainingDiverged, UsageError
+from gorilla_rag.errors import ExtraMissing, GenerationFailed, UsageError
 
 try:
     import torch
@@ -27,7 +27,6 @@ try:
     from torch.nn import functional
     from torch.utils.tensorboard import SummaryWriter
     from transformers import PrinterCallback, TrainerCallback
-    from transformers.integrations import TensorBoardCallback
     from trl import SFTConfig, SFTTrainer
 except ImportError as error:
     raise ExtraMissing(
@@ -42,16 +41,13 @@ from gorilla_rag.generate.adapter_card import CARD, GGUF
 from gorilla_rag.generate.prompt import PROMPT_VERSION
 from gorilla_rag.generate.transformers import TransformersGenerator
 from gorilla_rag.generate.vocabulary import Vocabulary
-from gorilla_rag.train import adapter_gguf, checkpoints
-from gorilla_rag.train.retriever import check_out
+from gorilla_rag.train import adapter_gguf, checkpoints, folder, watch
 from gorilla_rag.train.settings import AdapterSettings
 from gorilla_rag.train.turns import Turn
+from gorilla_rag.train.watch import Progress
 
-ADAPTER, RECORD, CHECKS, LOGS = "adapter", "training.json", "checks.json", "logs"
+ADAPTER, CHECKS = "adapter", "checks.json"
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-_DONE = "done"
-Progress = Callable[[str, int, int], None]
-"""Told the step's name, and how much of how much is done."""
 Check = Callable[[TransformersGenerator], Mapping[str, float]]
 """Measures a generator on held-out questions; figures by name."""
 
@@ -116,25 +112,24 @@ def train_adapter(
         raise UsageError("there is nothing to train on", hint="give examples")
     found = checkpoint.find(base)
     record = _record(turns, checkpoint.digest(found.weights), settings)
-    start, done = _begun(out, record, resume=resume)
+    start, done = _prepared(out, record, resume=resume)
     if done:
         return done
     model, tokenizer = _loaded(found, settings)
     rows, too_long = _rows(turns, tokenizer, model, settings.longest)
     if not resume:
-        write_text(out / RECORD, json.dumps(record, indent=1))
+        folder.begin(out, record)
     with checkpoints.disk_errors(out), _memory(settings):
         measured = _Measured(check, tokenizer, found.id, out)
-        trainer = _trainer(model, tokenizer, rows, out, settings, [measured, _Told(progress)])
+        trainer = _trainer(model, tokenizer, rows, out, settings, [measured, watch.Told(progress)])
         with disable_input_dtype_casting(trainer.model):  # autocast chooses; to float32 and back takes a tenth longer
             ran = trainer.train(resume_from_checkpoint=str(start) if start else None)
         name = min(found.names)
         trainer.model.peft_config["default"].base_model_name_or_path = name
         _save(trainer.model, out, _card(name, settings, ran.global_step, measured.found, record))
-    losses = tuple(round(entry["loss"], 4) for entry in trainer.state.log_history if "loss" in entry)
-    seconds = ran.metrics["train_runtime"]
+    seconds, losses = ran.metrics["train_runtime"], watch.losses(trainer.state)
     made = Adapter(out / ADAPTER, ran.global_step, seconds, len(rows), too_long, losses, measured.found)
-    _closed(out, made)
+    folder.close(out, {name: value for name, value in asdict(made).items() if name != "folder"})
     return made
 
 
@@ -214,19 +209,15 @@ def _record(turns: Sequence[Turn], base: str, settings: AdapterSettings) -> dict
     }
 
 
-def _begun(out: Path, record: dict[str, Any], *, resume: bool) -> tuple[Path | None, Adapter | None]:
+def _prepared(out: Path, record: dict[str, Any], *, resume: bool) -> tuple[Path | None, Adapter | None]:
     """The checkpoint to go on from, if any, and what came of a training that is done."""
-    check_out(out, resume=resume)
+    folder.check(out, resume=resume)
     if not resume:
         return None, None
-    stands = json.loads((out / RECORD).read_text(encoding="utf-8"))
-    if differs := [name for name in record if stands.get(name) != record[name]]:
-        raise UsageError(
-            f"the training in {out} was begun with another {', '.join(differs)}",
-            hint="give what it was begun with, or name another folder",
-        )
-    done = stands.get(_DONE) if (out / ADAPTER).is_dir() else None
-    return checkpoints.last(out), Adapter(out / ADAPTER, **done | {"losses": tuple(done["losses"])}) if done else None
+    done = folder.resumed(out, record)
+    if not done or not (out / ADAPTER).is_dir():
+        return checkpoints.last(out), None
+    return None, Adapter(out / ADAPTER, **done | {"losses": tuple(done["losses"])})
 
 
 def _trainer(
@@ -234,7 +225,7 @@ def _trainer(
 ) -> _Trainer:
     disable_progress_bars()
     arguments = SFTConfig(
-        output_dir=str(out / checkpoints.FOLDER),
+        output_dir=str(out / folder.CHECKPOINTS),
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=settings.micro_batch,
         gradient_accumulation_steps=settings.batch // settings.micro_batch,
@@ -261,7 +252,6 @@ def _trainer(
         target_modules=list(PROJECTIONS),
         task_type="CAUSAL_LM",
     )
-    board = TensorBoardCallback(SummaryWriter(str(out / LOGS), flush_secs=10))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # trl asks transformers by a name that is going
         made = _Trainer(
@@ -270,7 +260,7 @@ def _trainer(
             train_dataset=rows,
             processing_class=tokenizer,
             peft_config=lora,
-            callbacks=[*told, checkpoints.Marked(), board],
+            callbacks=[*told, checkpoints.Marked(), watch.board(out)],
         )
     made.remove_callback(PrinterCallback)
     _pace(made, settings)
@@ -313,11 +303,7 @@ class _Trainer(SFTTrainer):  # type: ignore[misc]
         wanted = labels[:, written + 1]
         losses = functional.cross_entropy(outputs.logits.float().transpose(1, 2), wanted, reduction="none")
         loss = mean_over_turns(losses, wanted != -100, _turn_of(inputs)[:, written + 1])
-        if not torch.isfinite(loss).all():
-            raise TrainingDiverged(
-                f"the loss is {loss.item()} at step {self.state.global_step + 1} of {self.state.max_steps}",
-                hint=checkpoints.LOWER,
-            )
+        watch.check_loss(loss, self.state)
         return (loss, outputs) if return_outputs else loss
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
@@ -345,24 +331,12 @@ def _turn_of(inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
     return torch.arange(len(tokens), device=tokens.device)[:, None].expand_as(tokens)
 
 
-class _Told(TrainerCallback):  # type: ignore[misc]
-    """Tells how far a training is."""
-
-    def __init__(self, progress: Progress | None) -> None:
-        self._progress = progress
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """After each step."""
-        if self._progress:
-            self._progress("training", state.global_step, state.max_steps)
-
-
 class _Measured(TrainerCallback):  # type: ignore[misc]
     """Measures the model before the first step and whenever a checkpoint is due, and keeps what it found."""
 
     def __init__(self, check: Check | None, tokenizer: Any, name: str, out: Path) -> None:
         self._check, self._tokenizer, self._name = check, tokenizer, name
-        self._board = SummaryWriter(str(out / LOGS), flush_secs=10)
+        self._board = SummaryWriter(str(out / folder.LOGS), flush_secs=10)
         self._file = out / CHECKS
         kept = self._file.read_text(encoding="utf-8") if self._file.is_file() else "{}"
         self.found: dict[str, Mapping[str, float]] = json.loads(kept)
@@ -423,11 +397,3 @@ def _save(model: Any, out: Path, card: Mapping[str, Any]) -> None:
     write_text(partial / CARD, json.dumps(card, indent=1))
     shutil.rmtree(out / ADAPTER, ignore_errors=True)
     partial.replace(out / ADAPTER)
-
-
-def _closed(out: Path, made: Adapter) -> None:
-    """Records what came of a training; its checkpoints aren't needed any more."""
-    said = json.loads((out / RECORD).read_text(encoding="utf-8"))
-    found = {name: value for name, value in asdict(made).items() if name != "folder"}
-    write_text(out / RECORD, json.dumps(said | {_DONE: found}, indent=1))
-    shutil.rmtree(out / checkpoints.FOLDER, ignore_errors=True)

@@ -7,7 +7,6 @@ what is added to them be. Knows files; trains nothing.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gorilla_rag.errors import AdapterMismatch, ExtraMissing, ModelCorrupt, UsageError
-from gorilla_rag.files import storage_errors
+from gorilla_rag.generate import gguf_files
 
 try:
     import gguf
@@ -54,19 +53,13 @@ def write_gguf(adapter: Path, shape: Mapping[str, Any], out: Path) -> None:
     if kind not in ARCHITECTURES:
         raise UsageError(f"adapters of {kind} models aren't written", hint=f"known are {', '.join(ARCHITECTURES)}")
     config, weights = _read(adapter)
-    partial = out.with_name(f".{out.name}.partial")
-    with storage_errors(out.parent):
-        writer = gguf.GGUFWriter(str(partial), kind)
-        writer.add_type(gguf.GGUFType.ADAPTER)
-        writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
-        writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, float(config["lora_alpha"]))
-        for name, array in _tensors(weights, shape, turned=ARCHITECTURES[kind]):
-            writer.add_tensor(name, array)
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
-        writer.close()
-        os.replace(partial, out)
+    writer = gguf_files.begun(out, kind)
+    writer.add_type(gguf.GGUFType.ADAPTER)
+    writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
+    writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, float(config["lora_alpha"]))
+    for name, array in _tensors(weights, shape, turned=ARCHITECTURES[kind]):
+        writer.add_tensor(name, array)
+    gguf_files.finish(writer, out)
 
 
 def _read(adapter: Path) -> tuple[dict[str, Any], dict[str, Any]]:

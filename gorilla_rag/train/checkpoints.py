@@ -17,13 +17,13 @@ from transformers import TrainerCallback
 
 from gorilla_rag.errors import TrainingDiverged
 from gorilla_rag.files import storage_errors, write_text
+from gorilla_rag.train import watch
+from gorilla_rag.train.folder import CHECKPOINTS
 
-FOLDER = "checkpoints"
 _MARK = "whole.json"
 # How safetensors names the system's error, and what torch says when not all of a file could be written.
 _NUMBER = re.compile(r"os error (\d+)")
 _ZIP_CUT = ("unexpected pos", "file write failed")
-LOWER = "lower the learning rate; the last good weights were kept"
 
 
 class Marked(TrainerCallback):  # type: ignore[misc]
@@ -37,7 +37,8 @@ class Marked(TrainerCallback):  # type: ignore[misc]
         """
         if not all(torch.isfinite(weights).all() for weights in kwargs["model"].parameters()):
             raise TrainingDiverged(
-                f"a weight isn't a number any more after step {state.global_step} of {state.max_steps}", hint=LOWER
+                f"a weight isn't a number any more after step {state.global_step} of {state.max_steps}",
+                hint=watch.LOWER,
             )
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         write_text(folder / _MARK, json.dumps(_sizes(folder)))
@@ -64,7 +65,7 @@ def disk_errors(out: Path) -> Iterator[None]:
 
 def whole(out: Path) -> list[Path]:
     """The whole checkpoints of a training, the latest first."""
-    found = sorted(out.glob(f"{FOLDER}/checkpoint-*"), key=lambda folder: int(folder.name.rpartition("-")[2]))
+    found = sorted(out.glob(f"{CHECKPOINTS}/checkpoint-*"), key=lambda folder: int(folder.name.rpartition("-")[2]))
     return [folder for folder in reversed(found) if _is_whole(folder)]
 
 

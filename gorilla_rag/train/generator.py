@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 from gorilla_rag.encoders.load import of_index
 from gorilla_rag.errors import UsageError
 from gorilla_rag.files import write_text
+from gorilla_rag.generate.prompt import CountTokens
 from gorilla_rag.index import manifest
 from gorilla_rag.index.index import Index
 from gorilla_rag.models import registry
+from gorilla_rag.train import folder
 from gorilla_rag.train.card import PAIRS, data_card, write_pairs
 from gorilla_rag.train.corpus import Corpus
 from gorilla_rag.train.examples import Example, Turned, read_examples, turned
@@ -30,7 +32,8 @@ from gorilla_rag.train.turns import Reader
 
 if TYPE_CHECKING:
     from gorilla_rag.generate.transformers import TransformersGenerator
-    from gorilla_rag.train.adapter import Adapter, Progress
+    from gorilla_rag.train.adapter import Adapter
+    from gorilla_rag.train.watch import Progress
 
 TURNS, CARD = "turns.jsonl", "card.md"
 CONTEXT = 2048
@@ -93,42 +96,81 @@ def train_on_examples(
     """
     from gorilla_rag.train import adapter
     from gorilla_rag.train.held_back_turns import measured
-    from gorilla_rag.train.retriever import check_out
 
     settings, target = settings or AdapterSettings(), Path(out)
-    check_out(target, resume=resume)
+    folder.check(target, resume=resume)
+    material = _material(index, Path(questions), adapter.counter(base), evaluation, settings.seed)
+    held = material.held.turns
+
+    def check(generator: TransformersGenerator) -> Mapping[str, float]:
+        return measured(generator, held)
+
+    found = adapter.train_adapter(
+        material.turned.turns,
+        base,
+        target,
+        check=check if held else None,
+        settings=settings,
+        resume=resume,
+        progress=progress,
+    )
+    _write(target, material, evaluation)
+    steps = Counter[str](turn.step for turn in material.turned.turns)
+    unwritable = material.turned.unwritable
+    return Learnt(found, steps, len(held), unwritable, material.duplicates, material.leaks, material.read)
+
+
+@dataclass(frozen=True, slots=True)
+class _Material:
+    """What is learnt from.
+
+    Attributes:
+        corpus: the questions.
+        turned: their turns.
+        held: the turns of the questions that were held back.
+        duplicates, leaks, read: as in `Learnt`.
+    """
+
+    corpus: Corpus
+    turned: Turned
+    held: Turned
+    duplicates: int
+    leaks: tuple[Leak, ...]
+    read: QuestionsRead
+
+
+def _material(
+    index: str | Path, questions: Path, count_tokens: CountTokens, evaluation: Sequence[str | Path], seed: int
+) -> _Material:
+    """Reads examples and makes their turns.
+
+    Raises:
+        UsageError: no example became a turn.
+    """
     described = manifest.read(Path(index))
     opened = Index(index, lambda: of_index(described.encoder))
     try:
         docs = tuple(opened.store.documents(range(len(opened))))
         examples, read = read_examples(questions, docs)
-        corpus, duplicates, leaks = _kept(examples, docs, Path(questions), evaluation)
-        train, held = split(corpus, seed=settings.seed)
-        reader = Reader(CONTEXT, adapter.counter(base))
-        made, other = (_turned(part, examples, opened, reader, settings.seed) for part in (train, held))
+        corpus, duplicates, leaks = _kept(examples, docs, questions, evaluation)
+        train, held = split(corpus, seed=seed)
+        reader = Reader(CONTEXT, count_tokens)
+        made, other = (_turned(part, examples, opened, reader, seed) for part in (train, held))
     finally:
         opened.close()
     if not made.turns:
         raise UsageError("no example became a turn", hint=_hint(made))
+    return _Material(train, made, other, duplicates, leaks, read)
 
-    def check(generator: TransformersGenerator) -> Mapping[str, float]:
-        return measured(generator, other.turns)
 
-    found = adapter.train_adapter(
-        made.turns,
-        base,
-        target,
-        check=check if other.turns else None,
-        settings=settings,
-        resume=resume,
-        progress=progress,
-    )
-    write_text(target / TURNS, "".join(json.dumps(asdict(turn), ensure_ascii=False) + "\n" for turn in made.turns))
+def _write(target: Path, material: _Material, evaluation: Sequence[str | Path]) -> None:
+    """Writes down what was learnt from."""
+    lines = (json.dumps(asdict(turn), ensure_ascii=False) + "\n" for turn in material.turned.turns)
+    write_text(target / TURNS, "".join(lines))
+    write_pairs(target / PAIRS, [material.corpus])
     names = [Path(file).name for file in evaluation]
-    write_pairs(target / PAIRS, [train])
-    write_text(target / CARD, data_card([train], duplicates=duplicates, leaks=leaks, evaluation=names))
-    steps = Counter[str](turn.step for turn in made.turns)
-    return Learnt(found, steps, len(other.turns), made.unwritable, duplicates, leaks, read)
+    card = data_card([material.corpus], duplicates=material.duplicates, leaks=material.leaks, evaluation=names)
+    write_text(target / CARD, card)
 
 
 def _kept(

@@ -6,9 +6,8 @@ imports torch and sentence-transformers, which takes seconds.
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
@@ -28,9 +27,7 @@ try:
     )
     from sentence_transformers.base.modules import Transformer
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
-    from torch.utils.tensorboard import SummaryWriter
     from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
-    from transformers.integrations import TensorBoardCallback
 except ImportError as error:
     raise ExtraMissing(
         f"{error.name} is not installed", hint="install the extra: pip install 'gorilla-rag[train]'"
@@ -40,19 +37,16 @@ from gorilla_rag import devices
 from gorilla_rag.encoders import folder as model_folder
 from gorilla_rag.encoders.bf16 import has_fast_bf16
 from gorilla_rag.encoders.sentence_transformers import open_model, prompts_of
-from gorilla_rag.files import write_text
 from gorilla_rag.text import TEXT_VERSION
-from gorilla_rag.train import checkpoints
+from gorilla_rag.train import checkpoints, folder, watch
 from gorilla_rag.train.batches import ApartBatches
 from gorilla_rag.train.held_out import SCORE, HeldOut
 from gorilla_rag.train.rows import Rows
 from gorilla_rag.train.settings import Settings
+from gorilla_rag.train.watch import Progress
 
-MODEL, RECORD, LOGS = "model", "training.json", "logs"
-_DONE = "done"
+MODEL = "model"
 _SAMPLE = "Convert text to speech."
-Progress = Callable[[str, int, int], None]
-"""Told the step's name, and how much of how much is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +120,9 @@ def train(
             _keep_last_good(out, base, settings)
             raise
         after = _finished(trainer.model, out, base, settings, held_out)
-    losses = tuple(round(entry["loss"], 4) for entry in trainer.state.log_history if "loss" in entry)
-    made = Trained(out / MODEL, ran.global_step, ran.metrics["train_runtime"], before, after, losses)
-    _closed(out, made)
+    spent, found = ran.metrics["train_runtime"], watch.losses(trainer.state)
+    made = Trained(out / MODEL, ran.global_step, spent, before, after, found)
+    folder.close(out, {name: value for name, value in asdict(made).items() if name != "model"})
     return made
 
 
@@ -146,18 +140,6 @@ def frozen(model: SentenceTransformer) -> None:
     model[0].auto_model.get_input_embeddings().weight.requires_grad_(False)
 
 
-def check_out(out: Path, *, resume: bool) -> None:
-    """Refuses a folder that a training can't begin, or be resumed, in.
-
-    Raises:
-        UsageError: it isn't empty, or there is nothing to resume.
-    """
-    if not resume and out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise UsageError(f"{out} isn't empty", hint="name another folder, or go on with what is there: --resume")
-    if resume and not (out / RECORD).is_file():
-        raise UsageError(f"there is no training to resume in {out}", hint="leave --resume out to begin one")
-
-
 def _record(rows: Sequence[Rows], base: Path, settings: Settings, held_out: HeldOut | None) -> dict[str, Any]:
     """What a training is identified by: a resumed one has to be the same."""
     return {
@@ -172,27 +154,14 @@ def _record(rows: Sequence[Rows], base: Path, settings: Settings, held_out: Held
 
 def _prepared(out: Path, record: dict[str, Any], *, resume: bool) -> tuple[Path | None, Trained | None]:
     """The checkpoint to go on from, if any, and what came of a training that is done; `out` has the record then."""
-    check_out(out, resume=resume)
-    file = out / RECORD
+    folder.check(out, resume=resume)
     if not resume:
-        write_text(file, json.dumps(record, indent=1))
+        folder.begin(out, record)
         return None, None
-    stands = json.loads(file.read_text(encoding="utf-8"))
-    if differs := [name for name in record if stands.get(name) != record[name]]:
-        raise UsageError(
-            f"the training in {out} was begun with another {', '.join(differs)}",
-            hint="give what it was begun with, or name another folder",
-        )
-    done = stands.get(_DONE) if (out / MODEL).is_dir() else None
-    return checkpoints.last(out), Trained(out / MODEL, **done | {"losses": tuple(done["losses"])}) if done else None
-
-
-def _closed(out: Path, made: Trained) -> None:
-    """Records what came of a training; its checkpoints aren't needed any more."""
-    said = json.loads((out / RECORD).read_text(encoding="utf-8"))
-    found = {name: value for name, value in asdict(made).items() if name != "model"}
-    write_text(out / RECORD, json.dumps(said | {_DONE: found}, indent=1))
-    shutil.rmtree(out / checkpoints.FOLDER, ignore_errors=True)
+    done = folder.resumed(out, record)
+    if not done or not (out / MODEL).is_dir():
+        return checkpoints.last(out), None
+    return None, Trained(out / MODEL, **done | {"losses": tuple(done["losses"])})
 
 
 def _trainer(
@@ -211,7 +180,7 @@ def _trainer(
     every = max(1, per_epoch // settings.checks)
     on_cuda = model.device.type == "cuda"
     arguments = SentenceTransformerTrainingArguments(
-        output_dir=str(out / checkpoints.FOLDER),
+        output_dir=str(out / folder.CHECKPOINTS),
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=settings.batch,
         learning_rate=settings.learning_rate,
@@ -251,8 +220,7 @@ def _trainer(
 def _callbacks(
     out: Path, held_out: HeldOut | None, settings: Settings, progress: Progress | None
 ) -> list[TrainerCallback]:
-    board = TensorBoardCallback(SummaryWriter(str(out / LOGS), flush_secs=10))
-    made: list[TrainerCallback] = [_Told(progress), checkpoints.Marked(), board]
+    made: list[TrainerCallback] = [watch.Told(progress), checkpoints.Marked(), watch.board(out)]
     return [*made, EarlyStoppingCallback(early_stopping_patience=settings.patience)] if held_out else made
 
 
@@ -279,12 +247,7 @@ class _Trainer(SentenceTransformerTrainer):  # type: ignore[misc]
             TrainingDiverged: it isn't finite.
         """
         found = super().compute_loss(*args, **kwargs)
-        loss = found[0] if isinstance(found, tuple) else found
-        if not torch.isfinite(loss).all():
-            raise TrainingDiverged(
-                f"the loss is {loss.item()} at step {self.state.global_step + 1} of {self.state.max_steps}",
-                hint=checkpoints.LOWER,
-            )
+        watch.check_loss(found[0] if isinstance(found, tuple) else found, self.state)
         return found
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
@@ -296,18 +259,6 @@ class _Trainer(SentenceTransformerTrainer):  # type: ignore[misc]
     def _load_best_model(self) -> None:
         """Without what the library does where that fails: it goes on with the last weights."""
         self._load_from_checkpoint(self.state.best_model_checkpoint)
-
-
-class _Told(TrainerCallback):  # type: ignore[misc]
-    """Tells how far a training is."""
-
-    def __init__(self, progress: Progress | None) -> None:
-        self._progress = progress
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """After each batch."""
-        if self._progress:
-            self._progress("training", state.global_step, state.max_steps)
 
 
 def _finished(

@@ -21,6 +21,7 @@ from gorilla_rag.index import manifest
 from gorilla_rag.index.index import Index
 from gorilla_rag.models import registry
 from gorilla_rag.sources import apibench
+from gorilla_rag.train import folder
 from gorilla_rag.train.card import PAIRS, data_card, write_pairs
 from gorilla_rag.train.corpus import Corpus
 from gorilla_rag.train.from_docs import questions_from
@@ -32,7 +33,8 @@ from gorilla_rag.train.rows import rows
 from gorilla_rag.train.settings import Settings
 
 if TYPE_CHECKING:
-    from gorilla_rag.train.retriever import Progress, Trained
+    from gorilla_rag.train.retriever import Trained
+    from gorilla_rag.train.watch import Progress
 
 COUNT = 5000
 CARD, DELTA = "card.md", "delta.safetensors"
@@ -158,7 +160,7 @@ def train_on_index(
     from gorilla_rag.train.held_out import HeldOut
 
     target, described = Path(out), manifest.read(Path(index))
-    retriever.check_out(target, resume=resume)
+    folder.check(target, resume=resume)
     begun_with = _base(base, described.encoder)
     with closing(Index(index, lambda: of_index(described.encoder))) as opened:
         corpus, read = _asked(opened, questions, count if from_docs else 0, settings.seed)

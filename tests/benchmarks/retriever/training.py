@@ -17,6 +17,7 @@ from gorilla_rag.index.index import Index
 from gorilla_rag.models import registry
 from gorilla_rag.train import retriever
 from gorilla_rag.train.card import data_card, write_pairs
+from gorilla_rag.train.folder import RECORD
 from gorilla_rag.train.negatives import mined
 from gorilla_rag.train.rows import Rows, rows
 from gorilla_rag.train.settings import Settings
@@ -75,7 +76,7 @@ def stage(material: data.Material, out: Path, work: Path, settings: Settings, te
             index.close()
         given.append(rows(corpus, negatives, count=settings.negatives, seed=settings.seed))
         tell(f"{corpus.name}: {len(corpus.pairs)} pairs, {len(given[-1].relevant)} rows")
-    resume = (out / retriever.RECORD).is_file()
+    resume = (out / RECORD).is_file()
     found = retriever.train(
         given, registry.path(BASE), out, settings=settings, resume=resume,
         progress=lambda _, done, total: tell(f"{done}/{total}") if done % 20 == 0 else None,
