@@ -71,10 +71,17 @@ def test_the_retriever_asks_no_model_and_a_model_that_has_not_learnt_it_is_not_t
     assert [text.endswith(prompt.CHOOSE_OR_NONE) for text in seen] == [False, True]
 
 
-def test_a_part_of_a_question_that_none_answers_tells_more_of_the_others(index: Index) -> None:
+@pytest.mark.parametrize(("sure", "calls"), [(True, 2), (False, 1)])
+def test_a_part_that_the_model_says_none_answers_has_no_call(index: Index, sure: bool, calls: int) -> None:
     def label(messages: Sequence[Message]) -> int:
-        return NONE_OF_TWO if "cake" in messages[-1]["content"] and "weather in" not in messages[-1]["content"] else 0
+        text = messages[-1]["content"]
+        shown = [line for line in text.splitlines() if line.startswith("[")]
+        music = next(place for place, line in enumerate(shown) if "play_music" in line)
+        if "weather" in text.partition("Task: ")[2]:
+            return 1 - music
+        return music if sure else NONE_OF_TWO
 
-    toy = Toy(filling(ARGUMENTS).says, label=label, refuses=True)
-    found = Gorilla(index, lambda: toy).ask(f"{QUESTION}. Bake a cake.", chooser="model", calls=4, fields="call")
-    assert len(found.calls) == 1
+    made = partial(Toy, filling(ARGUMENTS).says, label=label, refuses=True)
+    question = f"{QUESTION}. Play music of the genre jazz."
+    answer = Gorilla(index, made).ask(question, chooser="model", calls=4, fields="call")
+    assert len(answer.calls) == calls

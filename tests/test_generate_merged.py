@@ -98,6 +98,17 @@ def test_the_same_files_give_the_same_tensors_whatever_order_they_are_written_in
     assert tensors.digest_file(write(tmp_path / "other.gguf", held)) != digest
 
 
+def test_whatever_byte_is_altered_a_digest_is_another_or_none_and_soon_there(base: Path, tmp_path: Path) -> None:
+    content, digest = base.read_bytes(), tensors.digest_file(base)
+    assert digest
+    altered = tmp_path / "altered.gguf"
+    header = content.index(b"blk.0.attn_norm.weight")
+    for place in [*range(header), header + 4, len(content) - 1]:
+        for bit in (0, 7):
+            altered.write_bytes(content[:place] + bytes([content[place] ^ 1 << bit]) + content[place + 1 :])
+            assert tensors.digest_file(altered) != digest
+
+
 def test_no_file_of_its_kind_has_no_digest(base: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut.gguf"
     for length in (0, 4, 40, base.stat().st_size // 2):
@@ -146,4 +157,4 @@ def test_a_full_disk_leaves_no_model(base: Path, adapter: Path, tmp_path: Path) 
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, before)
-    assert not (tmp_path / "model.gguf").exists()
+    assert {file.name for file in tmp_path.iterdir()} == {base.name, adapter.name}

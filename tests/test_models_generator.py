@@ -49,7 +49,9 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     writer.close()
     base = {"name": BASE, "sha256": sha256(registry.weights(BASE))}
     card = {"title": "SmolLM2 with noise", "base": base, "prompt_version": PROMPT_VERSION}
-    file.with_suffix(".json").write_text(json.dumps(card | {"joint_weight": 0.25, "refuses": True}), "utf-8")
+    file.with_suffix(".json").write_text(
+        json.dumps(card | {"joint_weight": 0.25, "refuses": True, "merged": True}), "utf-8"
+    )
     return file
 
 
@@ -93,7 +95,6 @@ def test_it_is_whole_and_identified_by_its_tensors(home: Path, spec: ModelSpec) 
     assert registry.state(NAME) == "ready"
     assert registry.weights(NAME).name == "model.gguf"
     assert tensors.digest_file(registry.weights(NAME)) == spec.sha256["model.gguf"]
-    assert registry.folder(NAME).name == f"{NAME}-{spec.sha256['model.gguf'][:8]}"
     found = checkpoint.find(NAME)
     assert (found.gguf, found.weights) == ("model.gguf", (registry.weights(NAME),))
 

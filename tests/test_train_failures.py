@@ -14,6 +14,7 @@ import pytest
 
 from gorilla_rag.encoders.sentence_transformers import open_model
 from gorilla_rag.errors import ModelMissing, StorageFull, TrainingDiverged, UsageError
+from gorilla_rag.generate.disk import disk_errors
 from gorilla_rag.train import checkpoints, retriever
 from gorilla_rag.train.folder import CHECKPOINTS
 from gorilla_rag.train.retriever import Trained, train
@@ -112,7 +113,7 @@ def test_torchs_own_word_for_a_full_disk_is_understood(tmp_path: Path, size: int
     before = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     try:
         limit(size)
-        with pytest.raises(StorageFull), checkpoints.disk_errors(tmp_path):
+        with pytest.raises(StorageFull), disk_errors(tmp_path):
             torch.save({"a": torch.zeros(10_000)}, tmp_path / "file.pt")
     finally:
         limit(before)

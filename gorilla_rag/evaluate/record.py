@@ -18,6 +18,7 @@ from gorilla_rag.evaluate.outcome import Case
 from gorilla_rag.evaluate.rankings import Ranking, Rankings
 from gorilla_rag.evaluate.rows import Row
 from gorilla_rag.evaluate.score import Scored
+from gorilla_rag.generate.base import identity
 from gorilla_rag.generate.prompt import PROMPT_VERSION
 from gorilla_rag.gorilla import Gorilla
 from gorilla_rag.text import TEXT_VERSION
@@ -61,7 +62,7 @@ def run(gorilla: Gorilla, asked: Benchmark, planned: Sequence[Row], fields: str)
     model = any(_needs_model(asked, row, fields) for row in planned)
     return {
         "encoder": dict(gorilla.index.manifest.encoder),
-        "generator": _generator(gorilla) if model else None,
+        "generator": identity(gorilla.generator) if model else None,
         "prompt": PROMPT_VERSION,
         "text": TEXT_VERSION,
         "versions": _versions(),
@@ -77,7 +78,7 @@ def dependencies(gorilla: Gorilla, whole: Benchmark, row: Row, how: dict[str, An
         "how": how,
         "seed": seed if row.negatives else 0,
         "encoder": dict(gorilla.index.manifest.encoder),
-        "generator": _generator(gorilla) if _needs_model(whole, row, how["fields"]) else None,
+        "generator": identity(gorilla.generator) if _needs_model(whole, row, how["fields"]) else None,
         "versions": [version("gorilla-rag"), PROMPT_VERSION, TEXT_VERSION],
     }
 
@@ -125,10 +126,6 @@ def _rank(ranking: Ranking, question: Question) -> int | None:
 def _needs_model(asked: Benchmark, row: Row, fields: str) -> bool:
     """Whether the model may be asked: for the call, its arguments or its explanation."""
     return row.asks_model or fields == "all" or any(doc.parameters.get("properties") for doc in asked.docs)
-
-
-def _generator(gorilla: Gorilla) -> dict[str, str]:
-    return {"id": gorilla.generator.id, "sha256": gorilla.generator.sha256}
 
 
 def _documents_hash(asked: Benchmark) -> str:

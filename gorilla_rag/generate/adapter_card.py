@@ -14,6 +14,7 @@ from gorilla_rag.errors import AdapterMismatch, ModelCorrupt
 from gorilla_rag.generate.prompt import PROMPT_VERSION
 
 CARD, GGUF = "gorilla.json", "adapter.gguf"
+MERGED = "merged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +26,14 @@ class AdapterCard:
         prompt_version: of the conversations that it has learnt.
         joint_weight: of its label's log-probability when it chooses together with the retriever.
         refuses: whether it has learnt to answer `none` where no document does what is asked.
+        merged: whether the adapter is in the weights that the card lies beside.
     """
 
     base: str
     prompt_version: int
     joint_weight: float
     refuses: bool
+    merged: bool = False
 
     def check(self, folder: Path, base: str | None) -> None:
         """Refuses weights or prompts that the adapter wasn't trained with.
@@ -55,6 +58,20 @@ class AdapterCard:
             )
 
 
+def read_merged(folder: Path) -> AdapterCard | None:
+    """The card of a model that an adapter is merged with; `None` where it has none, or its card is an adapter's.
+
+    Raises:
+        ModelCorrupt: the card can't be read.
+        AdapterMismatch: the model has learnt other prompts.
+    """
+    card = read(folder)
+    if card is None or not card.merged:
+        return None
+    card.check(folder, None)
+    return card
+
+
 def read(folder: Path) -> AdapterCard | None:
     """The card of an adapter; `None` where it has none, as one that was trained elsewhere.
 
@@ -70,7 +87,8 @@ def read(folder: Path) -> AdapterCard | None:
             str(said["base"]["sha256"]),
             int(said["prompt_version"]),
             float(said["joint_weight"]),
-            bool(said["refuses"]),
+            bool(said.get("refuses", False)),
+            bool(said.get(MERGED, False)),
         )
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelCorrupt(f"{file} can't be read: {error!r}", hint="train or fetch the adapter again") from error

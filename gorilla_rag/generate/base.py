@@ -93,3 +93,13 @@ class Generator(Protocol):
             EndpointError: a server is down, slow, rate-limited, refuses, answers nonsense or ignores the schema.
         """
         ...
+
+
+def identity(generator: Generator) -> dict[str, Any]:
+    """All of a generator that answers depend on, as JSON."""
+    return {
+        "id": generator.id,
+        "sha256": generator.sha256,
+        "joint_weight": generator.joint_weight,
+        "refuses": generator.refuses,
+    }

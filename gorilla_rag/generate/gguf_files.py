@@ -23,18 +23,27 @@ def finish(writer: Any, out: Path) -> None:
     Raises:
         StorageFull: the disk is full.
     """
-    with storage_errors(out.parent):
-        try:
-            writer.write_header_to_file()
-            writer.write_kv_data_to_file()
-            writer.write_tensors_to_file()
-        except OSError as error:
-            # numpy's errors say how many values were written, and have no number.
-            raise error if error.errno else OSError(errno.ENOSPC, str(error)) from error
-        finally:
-            writer.close()
-        os.replace(_partial(out), out)
-        fsync(out.parent)
+    partial = _partial(out)
+    try:
+        with storage_errors(out.parent):
+            _write(writer)
+            fsync(partial)
+            os.replace(partial, out)
+            fsync(out.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _write(writer: Any) -> None:
+    try:
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+    except OSError as error:
+        # numpy's errors say how many values were written, and have no number.
+        raise error if error.errno else OSError(errno.ENOSPC, str(error)) from error
+    finally:
+        writer.close()
 
 
 def _partial(out: Path) -> Path:

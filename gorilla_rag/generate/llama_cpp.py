@@ -67,10 +67,8 @@ class LlamaCppGenerator:
         self.sha256 = "" if weights else found.sha256[found.weights]
         self._key = secrets.token_urlsafe(24)
         file = weights or registry.weights(model)
-        card, more = None, None
-        if adapter is None and (card := adapter_card.read(file.parent)):
-            card.check(file.parent, None)
-        elif adapter is not None:
+        card, more = adapter_card.read_merged(file.parent), None
+        if adapter is not None:
             card, more = _adapter(adapter, sha256(file))
             self.id = f"{self.id} + {adapter.name}"
             self.sha256 = hashlib.sha256(f"{card.base}\n{sha256(more)}\n".encode()).hexdigest()

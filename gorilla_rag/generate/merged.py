@@ -19,6 +19,7 @@ from gorilla_rag.errors import AdapterMismatch, ModelCorrupt, ModelMissing
 from gorilla_rag.generate import gguf_files
 
 _WRITTEN = gguf.GGMLQuantizationType.Q8_0
+_BLOCK = gguf.GGML_QUANT_SIZES[_WRITTEN][0]
 _A, _B = ".lora_a", ".lora_b"
 _OWN = "GGUF."
 _ARCHITECTURE = "general.architecture"
@@ -49,7 +50,10 @@ def merge(base: Path, adapter: Path, out: Path) -> None:
         raise AdapterMismatch(f"{adapter.name} has no {half[0]}", hint="give the adapter.gguf that a training wrote")
     if unknown := sorted(names - {tensor.name for tensor in weights.tensors}):
         raise AdapterMismatch(f"{base.name} has no {unknown[0]}, which {adapter.name} changes", hint="give its base")
+    if _ARCHITECTURE not in weights.fields:
+        raise ModelCorrupt(f"{base} doesn't say what it is a model of", hint="fetch it again")
     writer = gguf_files.begun(out, str(weights.fields[_ARCHITECTURE].contents()))
+    writer.data_alignment = weights.alignment
     _copy_fields(weights, writer)
     for name, data, kind in _tensors(weights, low, float(alpha.contents()), adapter):
         writer.add_tensor(name, data, raw_dtype=kind)
@@ -83,6 +87,8 @@ def _tensors(
             continue
         a, b = (_floats(low[tensor.name + end]) for end in (_A, _B))
         made = changed(_floats(tensor), a, b, alpha, f"{tensor.name} of {adapter.name}")
+        if made.shape[1] % _BLOCK:
+            raise AdapterMismatch(f"{tensor.name} has {made.shape[1]} columns", hint=f"it needs a multiple of {_BLOCK}")
         yield tensor.name, gguf.quants.quantize(made, _WRITTEN), _WRITTEN
 
 

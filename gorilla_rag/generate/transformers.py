@@ -89,9 +89,7 @@ class TransformersGenerator:
         place = devices.find(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         loaded, tokenizer = checkpoint.load(found, device=place, dtype=dtype, quantize=quantize)
         files, name, self.refuses = found.weights, found.id, False
-        told_by = Path(adapter) if adapter is not None else found.folder
-        if card := adapter_card.read(told_by):
-            card.check(told_by, checkpoint.digest(found.weights) if adapter is not None else None)
+        if card := _card(found, adapter):
             joint_weight = card.joint_weight if joint_weight is None else joint_weight
             self.refuses = card.refuses
         if adapter is not None:
@@ -203,6 +201,16 @@ class TransformersGenerator:
 
 def _usage(row: Row, *, stopped: str) -> Usage:
     return Usage(prompt=row.prompt, cached=row.cached, completion=row.written, stopped=stopped)
+
+
+def _card(found: Any, adapter: str | Path | None) -> adapter_card.AdapterCard | None:
+    """What an adapter says of itself, or of itself and the model that it is merged with."""
+    if adapter is None:
+        return adapter_card.read_merged(found.folder)
+    card = adapter_card.read(Path(adapter))
+    if card:
+        card.check(Path(adapter), checkpoint.digest(found.weights))
+    return card
 
 
 def _stops(model: Any) -> list[int]:

@@ -90,7 +90,9 @@ def _merge(
         from gorilla_rag.generate.merged import merge as merge_gguf
 
         target.mkdir(parents=True)
-        merge_gguf(registry.weights(derived.base), derived.delta, target / found.weights)
+        made = target / found.weights
+        merge_gguf(registry.weights(derived.base), derived.delta, made)
+        registry.check_file(made, found.sha256[found.weights], hint=_AGAIN, tensors_only=True)
         _put_card(derived, target / registry.CARD)
     else:
         from gorilla_rag.encoders.delta import merge
@@ -104,6 +106,7 @@ def _put_card(derived: registry.Derivation, where: Path) -> None:
         raise ModelMissing(f"{card} isn't there, the card of {derived.delta.name}", hint=_AGAIN)
     registry.check_file(card, derived.card, hint=_AGAIN)
     shutil.copyfile(card, where)
+    fsync(where)
 
 
 def _download(requirement: str, folder: Path, progress: Progress | None) -> Path:

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from gorilla_rag.encoders.delta import merge, read_delta
-from gorilla_rag.errors import AdapterMismatch
+from gorilla_rag.errors import AdapterMismatch, ModelMissing
 from gorilla_rag.files import write_text
 from gorilla_rag.generate.merged import merge as merge_gguf
 from gorilla_rag.models import registry, tensors
@@ -36,13 +36,23 @@ def _row(file: Path) -> dict[str, str]:
 
 
 def _generator(file: Path) -> dict[str, str]:
-    card = file.with_suffix(".json").read_bytes()
+    beside = file.with_suffix(".json")
+    if not beside.is_file():
+        raise ModelMissing(
+            f"{beside} isn't there, the card of {file.name}", hint="put the adapter's gorilla.json there"
+        )
+    card = beside.read_bytes()
     said = json.loads(card)
     base = _base(file.name, said["base"]["sha256"])
     with tempfile.TemporaryDirectory() as scratch:
         merge_gguf(registry.weights(base), file, made := Path(scratch) / "model.gguf")
-        merged = tensors.digest_gguf(made)
-    return {"base": base, "title": said["title"], "merged": merged, "card": hashlib.sha256(card).hexdigest()}
+        merged = tensors.digest_file(made)
+    return {
+        "base": base,
+        "title": said.get("title", file.stem),
+        "merged": merged,
+        "card": hashlib.sha256(card).hexdigest(),
+    }
 
 
 def _encoder(file: Path) -> dict[str, str]:

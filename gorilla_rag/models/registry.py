@@ -162,12 +162,16 @@ def home() -> Path:
 def folder(name: str) -> Path:
     """Where a model's files lie, whether or not they are there.
 
-    A derived model's folder is named after its weights too, so that a version of this package with another delta makes
-    its own and leaves the other version's in place.
+    A derived model's folder is named after its weights and its card too, so that a version of this package with another
+    delta makes its own and leaves the other version's in place.
     """
     found = spec(name)
-    own = f"{found.name}-{found.sha256[found.weights][:8]}" if found.derived else found.name
-    return home() / "models" / own
+    if not found.derived:
+        return home() / "models" / found.name
+    made = found.sha256[found.weights]
+    if found.derived.card:
+        made = hashlib.sha256(f"{made} {found.derived.card}".encode()).hexdigest()
+    return home() / "models" / f"{found.name}-{made[:8]}"
 
 
 def older() -> list[Path]:

@@ -38,6 +38,7 @@ from gorilla_rag.encoders.bf16 import has_fast_bf16
 from gorilla_rag.files import write_text
 from gorilla_rag.generate import checkpoint
 from gorilla_rag.generate.adapter_card import CARD, GGUF
+from gorilla_rag.generate.disk import disk_errors
 from gorilla_rag.generate.prompt import PROMPT_VERSION
 from gorilla_rag.generate.transformers import TransformersGenerator
 from gorilla_rag.generate.vocabulary import Vocabulary
@@ -119,7 +120,7 @@ def train_adapter(
     rows, too_long = _rows(turns, tokenizer, model, settings.longest)
     if not resume:
         folder.begin(out, record)
-    with checkpoints.disk_errors(out), _memory(settings):
+    with disk_errors(out), _memory(settings):
         measured = _Measured(check, tokenizer, found.id, out)
         trainer = _trainer(model, tokenizer, rows, out, settings, [measured, watch.Told(progress)])
         with disable_input_dtype_casting(trainer.model):  # autocast chooses; to float32 and back takes a tenth longer
@@ -203,7 +204,7 @@ def _record(turns: Sequence[Turn], base: str, settings: AdapterSettings) -> dict
         "base": base,
         "prompt": PROMPT_VERSION,
         "settings": asdict(settings),
-        "refuses": any(turn.is_refusal for turn in turns),
+        "refuses": any(turn.may_refuse for turn in turns),
         "turns": checkpoints.digest([asdict(turn) for turn in turns]),
         "versions": {name: version(name) for name in ("trl", "peft", "transformers", "torch")},
     }
@@ -260,7 +261,7 @@ def _trainer(
             train_dataset=rows,
             processing_class=tokenizer,
             peft_config=lora,
-            callbacks=[*told, checkpoints.Marked(), watch.board(out)],
+            callbacks=[checkpoints.Marked(), *told, watch.board(out)],
         )
     made.remove_callback(PrinterCallback)
     _pace(made, settings)
@@ -277,7 +278,7 @@ def _pace(trainer: _Trainer, settings: AdapterSettings) -> None:
 
 
 class _Trainer(SFTTrainer):  # type: ignore[misc]
-    """trl's trainer, to which every turn counts the same; stops at a loss that isn't a number, writes no model card."""
+    """trl's trainer, to which every turn of a batch counts the same; writes no model card."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -288,8 +289,8 @@ class _Trainer(SFTTrainer):  # type: ignore[misc]
     ) -> Any:
         """The mean over turns of each turn's mean over what is to be written.
 
-        Over tokens alone, a label would count a fiftieth of a sentence. Logits are computed only where something is to
-        be written.
+        Over tokens alone, a label would count a fiftieth of a sentence. Where turns are packed, those computed at once
+        share what their batch counts in the step. Logits are computed only where something is to be written.
 
         Raises:
             TrainingDiverged: it isn't finite.

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 from gorilla_rag.answer import Candidate, Hit
@@ -150,10 +149,14 @@ def turned(
                 try:
                     made += [turn] if (turn := make()) else []
                 except Unwritable as error:
-                    left[shorten(str(error), _REASON_LENGTH)] += 1
+                    left[_cut(str(error))] += 1
         if progress:
             progress(start + len(some), len(examples))
     return Turned(tuple(made), left)
+
+
+def _cut(reason: str) -> str:
+    return reason if len(reason) <= _REASON_LENGTH else f"{reason[:_REASON_LENGTH]}…"
 
 
 def _makers(
@@ -193,12 +196,20 @@ def _explaining(example: Example, doc: ApiDoc, label: str, reader: Reader, sourc
     Raises:
         Unwritable: nobody says what these are.
     """
+    question, shown = example.pair.question, _shown(example, doc)
+    return turns.explaining(question, doc, shown, example.explanation, label, reader, source=source)
+
+
+def _shown(example: Example, doc: ApiDoc) -> dict[str, Any]:
+    """The first call's arguments.
+
+    Raises:
+        Unwritable: nobody says what these are.
+    """
     question = example.pair.question
     if example.calls is None and offered_arguments(doc, question) is not None:
         raise Unwritable("there is an explanation without the call's arguments")
-    call = (example.calls or ({},))[0]
-    shown = turns.shown_arguments(question, doc, call)
-    return turns.explaining(question, doc, shown, example.explanation, label, reader, source=source)
+    return turns.shown_arguments(question, doc, (example.calls or ({},))[0])
 
 
 def _recalling(example: Example, doc: ApiDoc, reader: Reader, source: str) -> Turn:
@@ -207,11 +218,9 @@ def _recalling(example: Example, doc: ApiDoc, reader: Reader, source: str) -> Tu
     Raises:
         Unwritable: as `_explaining`.
     """
-    question = example.pair.question
-    shown = turns.shown_arguments(question, doc, (example.calls or ({},))[0])
-    values = {name: argument(value) for name, value in shown.items()}
+    values = {name: argument(value) for name, value in _shown(example, doc).items()}
     call = doc.call.with_arguments(values, doc.parameter_names).render()
-    return turns.recalling(question, call, example.explanation, reader, source=source)
+    return turns.recalling(example.pair.question, call, example.explanation, reader, source=source)
 
 
 def shuffled(

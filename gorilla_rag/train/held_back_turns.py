@@ -20,9 +20,9 @@ def measured(generator: TransformersGenerator, turns: Sequence[Turn]) -> dict[st
     """Shares of the turns that are done right.
 
     Returns:
-        `choose`: the right label is the likeliest of those that are shown; `none`: `none` is likelier than any, where
-        it is right; `fill`: the arguments are written as they should be, with nothing masked. A figure is absent where
-        no turn is of its kind.
+        `choose`: where a document is right, its label is the likeliest of all, with `none` among them if the model may
+        answer that; `none`: where none is right, `none` is the likeliest; `fill`: the arguments are written as they
+        should be, with nothing masked. A figure is absent where no turn is of its kind.
     """
     found: defaultdict[str, list[bool]] = defaultdict(list)
     for start in range(0, len(turns), _BATCH):
@@ -39,14 +39,14 @@ def _chosen(generator: TransformersGenerator, turns: Sequence[Turn]) -> Iterator
         asked, requests, generator.label_log_probabilities_many(requests), strict=True
     ):
         best = request.labels[max(range(len(scores)), key=scores.__getitem__)]
-        yield "none" if NONE in request.labels else "choose", best == _wanted(turn)
+        yield "none" if turn.is_refusal else "choose", best == _wanted(turn)
 
 
 def _labels(turn: Turn) -> tuple[str, ...]:
-    """The labels of the documents that a prompt shows, and `none` where it is right."""
+    """The labels of the documents that a prompt shows, and `none` where it offers that."""
     text = turn.messages[-1]["content"]
     shown = tuple(label for label in LABELS if f"\n[{label}] " in text)
-    return (*shown, NONE) if _wanted(turn) == NONE else shown
+    return (*shown, NONE) if turn.may_refuse else shown
 
 
 def _wanted(turn: Turn) -> str:

@@ -9,13 +9,20 @@ import json
 import shutil
 from pathlib import Path
 
-import torch
-
-from gorilla_rag.errors import UsageError
+from gorilla_rag.errors import ExtraMissing, UsageError
 from gorilla_rag.files import write_text
-from gorilla_rag.generate import adapter_card, adapters, checkpoint
-from gorilla_rag.generate.checkpoint import Dtype
-from gorilla_rag.train import checkpoints
+from gorilla_rag.generate import adapter_card
+
+try:
+    import torch
+
+    from gorilla_rag.generate import adapters, checkpoint
+    from gorilla_rag.generate.checkpoint import Dtype
+    from gorilla_rag.generate.disk import disk_errors
+except ImportError as error:
+    raise ExtraMissing(
+        f"{error.name} is not installed", hint="install the extra: pip install 'gorilla-rag[transformers]'"
+    ) from error
 
 
 def merge_adapter(base: str | Path, adapter: Path, out: Path, *, dtype: Dtype = "bfloat16") -> Path:
@@ -38,6 +45,7 @@ def merge_adapter(base: str | Path, adapter: Path, out: Path, *, dtype: Dtype = 
         ModelMissing, ModelCorrupt: base or adapter isn't there or can't be read.
         AdapterMismatch: the adapter is for other weights or other prompts.
         StorageFull: the disk is full.
+        GenerationFailed: there is too little memory.
     """
     if out.exists():
         raise UsageError(f"there is something at {str(out)!r}", hint="name a folder that isn't there yet")
@@ -51,12 +59,15 @@ def merge_adapter(base: str | Path, adapter: Path, out: Path, *, dtype: Dtype = 
         merged.config.__dict__.pop(setting, None)  # of the GGUF file that it was read from, not of what is written
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with checkpoints.disk_errors(out.parent):
-        merged.save_pretrained(str(partial), safe_serialization=True)
-        tokenizer.save_pretrained(str(partial))
-        if card:
-            said = json.loads((adapter / adapter_card.CARD).read_text(encoding="utf-8"))
-            write_text(partial / adapter_card.CARD, json.dumps(said | {"merged": True}, indent=1))
-        partial.replace(out)
+    try:
+        with disk_errors(out.parent):
+            out.parent.mkdir(parents=True, exist_ok=True)
+            merged.save_pretrained(str(partial), safe_serialization=True)
+            tokenizer.save_pretrained(str(partial))
+            if card:
+                said = json.loads((adapter / adapter_card.CARD).read_text(encoding="utf-8"))
+                write_text(partial / adapter_card.CARD, json.dumps(said | {adapter_card.MERGED: True}, indent=1))
+            partial.replace(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return out

