@@ -21,7 +21,7 @@ VERBS = (
     ("check",),
     ("eval",),
     ("eval", "compare"),
-    ("train", "retriever"),
+    *(("train", verb) for verb in ("retriever", "generator", "merge")),
     ("bench",),
     *(("models", verb) for verb in ("list", "pull", "path", "remove")),
 )

@@ -21,7 +21,7 @@ def load_generator(
     """What makes the generator that a text names.
 
     Args:
-        spec: a registry name (`smollm2-135m`: llama.cpp, in this process), `transformers:` and a model's name or
+        spec: a registry name (`api-smollm2`: llama.cpp, in this process), `transformers:` and a model's name or
             folder, or `openai:`, a model's name, `@` and an endpoint's base URL.
         adapter: an adapter's folder: PEFT's for `transformers:`, one that `gorilla-rag train generator` wrote for a
             registry name.

