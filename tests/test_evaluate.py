@@ -129,7 +129,8 @@ def test_a_copied_first_candidate_is_what_the_retriever_answers(report: Report) 
 
 def test_what_was_measured_and_with_what_is_recorded(report: Report, generator: LlamaCppGenerator) -> None:
     run, about = report.data["run"], report.data["benchmark"]
-    assert run["generator"] == {"id": generator.id, "sha256": generator.sha256}
+    told = {"joint_weight": generator.joint_weight, "refuses": generator.refuses}
+    assert run["generator"] == {"id": generator.id, "sha256": generator.sha256, **told}
     assert run["encoder"]["sha256"]
     assert {"python", "gorilla-rag", "scipy"} <= set(run["versions"])
     assert list(about["sha256"]) == ["mine.jsonl"]

@@ -333,7 +333,7 @@ def test_a_report_says_what_was_asked_of_whom_and_what_came_of_it(
     assert about["sha256"] == simple.hashes
     assert report["run"]["command"] == "gorilla-rag eval x"
     assert report["run"]["settings"] == {"k": 5, "calls": 8, "least_fit": 0.5, "seed": 0}
-    assert report["run"]["generator"] == {"id": "toy", "sha256": ""}
+    assert report["run"]["generator"] == {"id": "toy", "sha256": "", "joint_weight": 0.0, "refuses": False}
     assert report["run"]["encoder"]["id"] == EmbeddedEncoder().id
     assert [row["name"] for row in report["rows"]] == ["offered", "3"]
     row = report["rows"][0]

@@ -166,12 +166,12 @@ def test_several_calls_are_kept_to_their_schema_by_the_server(served: OpenAIGene
 
 
 def test_free_text_comes_in_pieces(served: OpenAIGenerator) -> None:
-    items = list(served.stream([{"role": "user", "content": "Count to ten."}], "", grammar=None, max_tokens=8))
+    items = list(served.stream([{"role": "user", "content": "Count to ten."}], "", grammar=None, max_tokens=3))
     last = items.pop()
     assert isinstance(last, Usage)
-    assert last.completion == 8
+    assert last.completion == 3
     assert last.stopped == "length"
-    assert len(items) > 4
+    assert len(items) > 1
 
 
 def test_a_wrong_key_is_a_clear_error_that_does_not_show_it(

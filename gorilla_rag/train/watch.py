@@ -6,12 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch.utils.tensorboard import SummaryWriter
-from transformers import TrainerCallback
-from transformers.integrations import TensorBoardCallback
+from gorilla_rag.errors import ExtraMissing, TrainingDiverged
 
-from gorilla_rag.errors import TrainingDiverged
+try:
+    import torch
+    from torch.utils.tensorboard import SummaryWriter
+    from transformers import TrainerCallback
+    from transformers.integrations import TensorBoardCallback
+except ImportError as error:
+    raise ExtraMissing(
+        f"{error.name} is not installed", hint="install the extra: pip install 'gorilla-rag[train]'"
+    ) from error
+
 from gorilla_rag.train.folder import LOGS
 
 Progress = Callable[[str, int, int], None]
