@@ -34,7 +34,7 @@ from gorilla_rag.errors import (
     ModelMissing,
     UsageError,
 )
-from gorilla_rag.generate import checkpoint, prompt, schema
+from gorilla_rag.generate import checkpoint, prompt, schema, sentence
 from gorilla_rag.generate.base import Message, Usage
 from gorilla_rag.generate.decoding import repetition_penalties
 from gorilla_rag.generate.llama_cpp import LlamaCppGenerator
@@ -207,7 +207,7 @@ def slowly(model: Any, vocabulary: Vocabulary, tokens: list[int], grammar: str |
     return tokens[begun:]
 
 
-SENTENCE = schema.explanation_grammar(make_doc(1))[0]
+SENTENCE = sentence.grammar(make_doc(1).description)[0]
 CALLS = schema.choice_grammar([f"sklearn.cluster.{name}(n=1)" for name in ("KMeans", "KModes", "DBSCAN")])
 
 

@@ -7,6 +7,7 @@ import resource
 import shutil
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,22 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from gorilla_rag import starter
-from gorilla_rag.errors import AdapterMismatch, DeviceMissing, ModelCorrupt, StorageFull, TrainingDiverged, UsageError
+from gorilla_rag.digests import sha256
+from gorilla_rag.errors import (
+    AdapterMismatch,
+    DeviceMissing,
+    ModelCorrupt,
+    ModelMissing,
+    StorageFull,
+    TrainingDiverged,
+    UsageError,
+)
 from gorilla_rag.generate import adapter_card
 from gorilla_rag.generate.adapters import WEIGHTS
 from gorilla_rag.generate.transformers import TransformersGenerator
+from gorilla_rag.generate.vocabulary import Vocabulary
 from gorilla_rag.train import checkpoints
-from gorilla_rag.train.adapter import ADAPTER, Adapter, mean_over_turns, train_adapter
+from gorilla_rag.train.adapter import ADAPTER, Adapter, mean_over_turns, tokens, train_adapter
 from gorilla_rag.train.adapter_gguf import turned_rows, write_gguf
 from gorilla_rag.train.folder import CHECKPOINTS, LOGS
 from gorilla_rag.train.merge import merge_adapter
@@ -213,6 +224,62 @@ def test_a_full_disk_loses_no_checkpoint_that_was_whole(base: Path, tmp_path: Pa
     assert kept.name == "checkpoint-3"
     made = train_adapter(TURNS, base, tmp_path / "run", settings=SETTINGS, resume=True)
     assert made.steps == 12
+
+
+CONVERSATION = replace(
+    TURNS[0], then=(({"role": "user", "content": "and now?"}, 'B"}'), ({"role": "user", "content": "more"}, 'none"}'))
+)
+
+
+def test_a_conversation_is_one_row_in_which_all_that_is_written_is_learnt() -> None:
+    tokenizer = tiny_tokenizer()
+    vocabulary = Vocabulary(tokenizer, size=len(tokenizer), stops=())
+    ((row, mask),) = tokens(CONVERSATION, vocabulary)
+    written = "".join(tokenizer.decode([token]) if learnt else "\0" for token, learnt in zip(row, mask, strict=True))
+    end = tokenizer.decode([min(vocabulary.stops)])
+    targets = [CONVERSATION.target, *(target for _, target in CONVERSATION.then)]
+    assert [one for one in written.split("\0") if one] == [f"{target}{end}" for target in targets]
+    said = [{"role": "assistant", "content": TURNS[0].prefill + TURNS[0].target}, CONVERSATION.then[0][0]]
+    before = vocabulary.prompt([*TURNS[0].messages, *said], TURNS[0].prefill)
+    assert row[: len(before)] == before
+
+
+def test_a_template_that_forgets_what_was_said_gets_a_row_for_each_question() -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = "{{ messages[-1]['content'] }} "
+    rows = list(tokens(CONVERSATION, Vocabulary(tokenizer, size=len(tokenizer), stops=())))
+    assert len(rows) == 3
+    assert all(sum(mask) for _, mask in rows)
+
+
+def test_a_training_goes_on_from_another_adapter(base: Path, tmp_path: Path, trained: Adapter) -> None:
+    settings = replace(SETTINGS, epochs=1)
+    further = train_adapter(TURNS, base, tmp_path / "further", start=trained.folder, settings=settings)
+    assert further.losses[0] < trained.losses[0] - 0.4
+    card = json.loads((further.folder / adapter_card.CARD).read_text("utf-8"))
+    assert card["start"] == sha256(trained.folder / WEIGHTS)
+    with pytest.raises(UsageError, match="another start"):
+        train_adapter(TURNS, base, tmp_path / "further", settings=settings, resume=True)
+
+
+def test_a_training_starts_from_no_adapter_of_other_weights_prompts_or_origin(
+    base: Path, tmp_path: Path, trained: Adapter
+) -> None:
+    start = tmp_path / "start"
+    shutil.copytree(trained.folder, start)
+    card = json.loads((start / adapter_card.CARD).read_text("utf-8"))
+    for changed in ({"prompt_version": 99}, {"base": {"name": "x", "sha256": "0" * 64}}):
+        (start / adapter_card.CARD).write_text(json.dumps(card | changed), encoding="utf-8")
+        with pytest.raises(AdapterMismatch):
+            train_adapter(TURNS, base, tmp_path / "run", start=start, settings=SETTINGS)
+    (start / adapter_card.CARD).unlink()
+    with pytest.raises(AdapterMismatch, match=r"gorilla\.json"):
+        train_adapter(TURNS, base, tmp_path / "run", start=start, settings=SETTINGS)
+    shutil.copy(trained.folder / adapter_card.CARD, start)
+    (start / WEIGHTS).unlink()
+    with pytest.raises(ModelMissing):
+        train_adapter(TURNS, base, tmp_path / "run", start=start, settings=SETTINGS)
+    assert not (tmp_path / "run").exists()
 
 
 def test_turns_that_are_too_long_are_counted(base: Path, tmp_path: Path) -> None:

@@ -164,10 +164,20 @@ def test_a_right_candidate_without_room_is_not_taught() -> None:
         turns.choosing("Forecast " * 20, candidates(ROTATE, WEATHER), 1, short, source="x")
 
 
+def test_further_questions_are_asked_about_the_documents_that_are_shown() -> None:
+    shown = candidates(WEATHER, ROTATE)
+    then = [("turn my picture", 1), ("sing a song", None), ("three", 2)]
+    turn = turns.choosing("Will it rain?", shown, 0, READER, source="x", may_refuse=True, then=then)
+    alone = turns.choosing("turn my picture", shown, 1, READER, source="x", may_refuse=True)
+    first, second = turn.then
+    assert alone.messages[-1]["content"].endswith(first[0]["content"])
+    assert (first[0]["role"], first[1], second[1]) == ("user", alone.target, f'{NONE}"}}')
+
+
 def test_explaining_is_asked_and_read_as_ask_does() -> None:
     question, text = (
         "Forecast for Oslo",
-        "get_forecast tells the weather in Oslo – or in Tromsø – for the days you name.",
+        "get_forecast tells the weather in Oslo – la météo – for the days you name.",
     )
     shown = turns.shown_arguments(question, WEATHER, {"place": "Oslo"})
     turn = turns.explaining(question, WEATHER, shown, text, "C", READER, source="x")

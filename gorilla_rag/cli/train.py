@@ -99,6 +99,7 @@ def generator(
         str | None,
         typer.Option(help="The model: a name of `models list`, a folder, a GGUF file; by default the embedded one."),
     ] = None,
+    start: Annotated[Path | None, typer.Option(help="An adapter's folder: go on from it, with its base.")] = None,
     evaluation: Annotated[
         list[Path] | None, typer.Option(help="Questions, JSON Lines, that none of training may resemble; repeatable.")
     ] = None,
@@ -122,7 +123,7 @@ def generator(
     """
     from gorilla_rag.train.generator import train_on_examples
 
-    given = {"index": index, "questions": questions, "out": out, "base": base, "evaluation": evaluation}
+    given = {"index": index, "questions": questions, "out": out, "base": base, "start": start, "evaluation": evaluation}
     settings = {"epochs": epochs, "rank": rank, "learning_rate": learning_rate, "seed": seed, "device": device}
     options, chosen = recipe(config, given, settings)
     with show.steps() as tell:

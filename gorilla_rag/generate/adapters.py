@@ -28,13 +28,14 @@ _CONFIG = "adapter_config.json"
 _OTHER = "use the model that the adapter was trained on"
 
 
-def attach(model: Any, folder: Path, names: Collection[str]) -> Any:
+def attach(model: Any, folder: Path, names: Collection[str], *, trainable: bool = False) -> Any:
     """The model with an adapter.
 
     Args:
         model: a causal model of transformers.
         folder: with adapter_config.json and adapter_model.safetensors.
         names: what the adapter may call its base, in lower case, without an owner or a folder.
+        trainable: whether its weights are to be trained further.
 
     Raises:
         ModelMissing: a file isn't there.
@@ -52,7 +53,7 @@ def attach(model: Any, folder: Path, names: Collection[str]) -> Any:
         raise ModelCorrupt(f"{folder / _CONFIG} can't be used: {error}", hint="train or fetch it again") from error
     if config.is_prompt_learning:
         raise UsageError(f"{folder} is {config.peft_type.value}, which adds to the prompt", hint="use LoRA or alike")
-    config.inference_mode = True
+    config.inference_mode = not trainable
     return _loaded(model, folder, config)
 
 
@@ -73,7 +74,9 @@ def _loaded(model: Any, folder: Path, config: Any) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             adapted = peft.PeftModel(model, config)
-            found = adapted.load_adapter(str(folder), "default", torch_device=str(model.device))
+            found = adapted.load_adapter(
+                str(folder), "default", torch_device=str(model.device), is_trainable=not config.inference_mode
+            )
     except safetensors.SafetensorError as error:
         raise ModelCorrupt(f"{folder / WEIGHTS} can't be read: {error}", hint="train or fetch it again") from error
     except (ValueError, RuntimeError) as error:

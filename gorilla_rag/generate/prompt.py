@@ -63,8 +63,18 @@ def choosing(
         if room < 0 and texts:
             break
         texts.append(text)
-    content = "\n".join(["Documents:", *texts, "", f"Task: {asked}", "", request])
+    content = "\n".join(["Documents:", *texts, "", _task(asked, request)])
     return [{"role": "system", "content": _CHOOSE}, {"role": "user", "content": content}], len(texts)
+
+
+def choosing_again(question: str, context: int, count_tokens: CountTokens, request: str = CHOOSE) -> Message:
+    """What a user says who asks another question about the documents that `choosing` showed."""
+    asked, _ = _asked(question, _CHOOSE, context, count_tokens)
+    return {"role": "user", "content": _task(asked, request)}
+
+
+def _task(asked: str, request: str) -> str:
+    return f"Task: {asked}\n\n{request}"
 
 
 def writing(

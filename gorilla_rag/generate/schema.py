@@ -18,16 +18,10 @@ from gorilla_rag.call import EXPR_KEY
 from gorilla_rag.errors import GenerationFailed
 
 LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-EXPLANATION_LENGTH = 160
 RECALL_LENGTH = 240
-_TAIL_LENGTH = 60
-_NAMES_USED = 2
-_DOTTED_NAMES = 20
-_NAME_LENGTH = 60
 _STRING_LENGTH = 120
 _ITEMS = 8
 _LONG = 20
-_PLAIN = r'[^".\\\x00-\x1f]'
 _OPTIONS = {"x-guidance": {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}}
 _OF_JSON = "%llguidance {}\nstart: arguments\narguments: %json "
 _SUBSCHEMAS = ("items", "additionalProperties")
@@ -103,29 +97,6 @@ def recall_schema(catalogue: Sequence[str] | None, *, call_only: bool) -> dict[s
     return _of({"api_call": call} | ({} if call_only else {"explanation": text}))
 
 
-def explanation_pattern(doc: ApiDoc, subject: str) -> str:
-    """One sentence that begins with an API's name, as a pattern that servers compile.
-
-    As in `explanation_grammar`, a dot stands inside only in a number or in a name that the document has. A name with
-    characters that JSON writes in another way is left to be put in front.
-    """
-    begun = "[A-Z]" if re.search(r'["\\\x00-\x1f]', subject) else f"{_literal(subject)} [a-z]"
-    dotted = "".join(f"|{_literal(name)}" for name in _dotted_names(doc))
-    return rf'^{begun}([^".\\\n\r\t]|[0-9]\.[0-9]{dotted}){{12,{EXPLANATION_LENGTH}}}\.$'
-
-
-def _dotted_names(doc: ApiDoc) -> list[str]:
-    """The shortest names with dots that a document has."""
-    text = f"{doc.api_call} {doc.api_name} {doc.description}"
-    found = sorted(set(re.findall(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", text)), key=len)
-    return [name for name in found if len(name) <= _NAME_LENGTH][:_DOTTED_NAMES]
-
-
-def _literal(text: str) -> str:
-    """A text as a pattern, with no more escapes than it needs: servers don't read the others alike."""
-    return re.sub(r"([.^$*+?()\[\]{}|])", r"\\\1", text)
-
-
 def _of(properties: Mapping[str, Any]) -> dict[str, Any]:
     required = list(properties)
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
@@ -135,23 +106,6 @@ def arguments_grammar(schema: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     """The grammar of an arguments object, and the keywords that had to be taken out of its schema."""
     made, grammar = _compilable(json.dumps(schema))
     return grammar, made.removed
-
-
-def explanation_grammar(doc: ApiDoc) -> tuple[str, int]:
-    """The rest of an explanation that has been begun, and the end of the draft: `one sentence."}`.
-
-    It goes on from the API's name with a verb. The first full stop ends it, so a dot may only stand,
-    up to `_NAMES_USED` times, in a number or in a name that the document has.
-
-    Returns:
-        The grammar, and the most characters it allows; no token is shorter than a character, so a limit of that many
-        tokens always leaves room to finish.
-    """
-    dotted = "|".join([r"[0-9]\.[0-9]{1,3}", *(re.escape(name).replace("/", "\\/") for name in _dotted_names(doc))])
-    tail = rf"(({dotted}){_PLAIN}{{0,{_TAIL_LENGTH}}}){{0,{_NAMES_USED}}}"
-    sentence = rf" [a-z]{_PLAIN}{{12,{EXPLANATION_LENGTH}}}{tail}\."
-    longest = EXPLANATION_LENGTH + _NAMES_USED * (_TAIL_LENGTH + _NAME_LENGTH) + len(' a."}')
-    return _lark(f'start: SENTENCE "\\"}}"\nSENTENCE: /{sentence}/'), longest
 
 
 def choice_grammar(choices: Sequence[str]) -> str:

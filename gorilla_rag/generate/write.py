@@ -20,7 +20,7 @@ from gorilla_rag.answer import NONE, Candidate, Draft
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.call import Argument, argument
 from gorilla_rag.errors import GenerationFailed, UsageError
-from gorilla_rag.generate import evidence, prompt, reading, schema
+from gorilla_rag.generate import evidence, prompt, reading, schema, sentence
 from gorilla_rag.generate import given as given_values
 from gorilla_rag.generate import values as evidence_values
 from gorilla_rag.generate.base import Generator, Message, Usage
@@ -207,8 +207,9 @@ class Writer:
         messages, begun = prompt.writing(self._question, doc, choice, filled.written, model.context, model.count_tokens)
         subject, arguments = prompt.subject(doc), json.loads(filled.written)
         yield subject
-        grammar, limit = schema.explanation_grammar(doc)
-        form = schema.draft_schema(choice, arguments, pattern=schema.explanation_pattern(doc, subject))
+        read = f"{messages[-1]['content']}\n{filled.written}"
+        grammar, limit = sentence.grammar(read)
+        form = schema.draft_schema(choice, arguments, pattern=sentence.pattern(subject, read))
         text, reader, written = subject, StringReader(), ""
         for piece in self._written(messages, begun, grammar, form, limit):
             written += piece

@@ -17,12 +17,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gorilla_rag.errors import ExtraMissing, GenerationFailed, UsageError
+from gorilla_rag.errors import AdapterMismatch, ExtraMissing, GenerationFailed, ModelMissing, UsageError
 
 try:
     import torch
     from datasets import Dataset, disable_progress_bars
-    from peft import LoraConfig
+    from peft import LoraConfig, PeftModel
     from peft.helpers import disable_input_dtype_casting
     from torch.nn import functional
     from torch.utils.tensorboard import SummaryWriter
@@ -36,7 +36,7 @@ except ImportError as error:
 from gorilla_rag import devices
 from gorilla_rag.encoders.bf16 import has_fast_bf16
 from gorilla_rag.files import write_text
-from gorilla_rag.generate import checkpoint
+from gorilla_rag.generate import adapter_card, adapters, checkpoint
 from gorilla_rag.generate.adapter_card import CARD, GGUF
 from gorilla_rag.generate.disk import disk_errors
 from gorilla_rag.generate.prompt import PROMPT_VERSION
@@ -81,6 +81,7 @@ def train_adapter(
     base: str | Path,
     out: Path,
     *,
+    start: Path | None = None,
     check: Check | None = None,
     settings: AdapterSettings | None = None,
     resume: bool = False,
@@ -94,6 +95,7 @@ def train_adapter(
         turns: what is learnt.
         base: a model by whatever name `generate/checkpoint.py` finds it.
         out: a folder of its own; checkpoints and TensorBoard's logs (`logs`) go there too.
+        start: an adapter for this base to go on from; its rank, scale and dropout are those that count.
         check: measures the model before the first step, at each check and at the end.
         settings: the defaults if not given.
         resume: go on from the last checkpoint in `out`; of a training that is done, only what came of it is given.
@@ -102,7 +104,8 @@ def train_adapter(
     Raises:
         UsageError: no turns, or none that is short enough; `out` holds another training; nothing to resume, or with
             other settings or turns.
-        ModelMissing, ModelCorrupt: `base` isn't a model that can be loaded.
+        ModelMissing, ModelCorrupt: `base` isn't a model that can be loaded, or `start` no adapter.
+        AdapterMismatch: `start` is for another base or other prompts, or isn't one of this project.
         TrainingDiverged: the loss isn't a number any more; the last good checkpoint stays.
         StorageFull: the disk is full; the last whole checkpoint stays and can be resumed.
         GenerationFailed: the device has too little memory.
@@ -112,11 +115,13 @@ def train_adapter(
     if not turns:
         raise UsageError("there is nothing to train on", hint="give examples")
     found = checkpoint.find(base)
-    record = _record(turns, checkpoint.digest(found.weights), settings)
-    start, done = _prepared(out, record, resume=resume)
+    record = _record(turns, checkpoint.digest(found.weights), settings, start)
+    reached, done = _prepared(out, record, resume=resume)
     if done:
         return done
     model, tokenizer = _loaded(found, settings)
+    if start:
+        model = adapters.attach(model, start, found.names, trainable=True)
     rows, too_long = _rows(turns, tokenizer, model, settings.longest)
     if not resume:
         folder.begin(out, record)
@@ -124,7 +129,7 @@ def train_adapter(
         measured = _Measured(check, tokenizer, found.id, out)
         trainer = _trainer(model, tokenizer, rows, out, settings, [measured, watch.Told(progress)])
         with disable_input_dtype_casting(trainer.model):  # autocast chooses; to float32 and back takes a tenth longer
-            ran = trainer.train(resume_from_checkpoint=str(start) if start else None)
+            ran = trainer.train(resume_from_checkpoint=str(reached) if reached else None)
         name = min(found.names)
         trainer.model.peft_config["default"].base_model_name_or_path = name
         _save(trainer.model, out, _card(name, settings, ran.global_step, measured.found, record))
@@ -179,35 +184,71 @@ def counter(base: str | Path) -> Callable[[str], int]:
     return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def tokens(turn: Turn, vocabulary: Vocabulary) -> tuple[list[int], list[int]]:
-    """A turn's tokens: what stands before what is to be written, as a generator reads it, and that, with its end."""
+def tokens(turn: Turn, vocabulary: Vocabulary) -> Iterator[tuple[list[int], list[int]]]:
+    """A turn's rows: tokens as a generator reads them, and for each 1 where it is to be written, with its end.
+
+    One row, or more where the vocabulary's template writes a conversation otherwise once it goes on.
+    """
     end = min(vocabulary.stops)
-    return vocabulary.prompt(turn.messages, turn.prefill), [*vocabulary.tokens(turn.target), end]
+    messages, target = list(turn.messages), turn.target
+    row: list[int] = []
+    mask: list[int] = []
+    for said, following in (*turn.then, (None, "")):
+        before, written = vocabulary.prompt(messages, turn.prefill), [*vocabulary.tokens(target), end]
+        if before[: len(row)] != row:
+            yield row, mask
+            row, mask = [], []
+        mask += [0] * (len(before) - len(row)) + [1] * len(written)
+        row = before + written
+        if said:
+            messages += [{"role": "assistant", "content": turn.prefill + target}, said]
+            target = following
+    yield row, mask
 
 
 def _rows(turns: Sequence[Turn], tokenizer: Any, model: Any, longest: int) -> tuple[Dataset, int]:
     vocabulary = Vocabulary(tokenizer, size=model.config.get_text_config().vocab_size, stops=())
-    encoded = [tokens(turn, vocabulary) for turn in turns]
-    kept = [(before, written) for before, written in encoded if len(before) + len(written) <= longest]
+    encoded = [row for turn in turns for row in tokens(turn, vocabulary)]
+    kept = [(row, mask) for row, mask in encoded if len(row) <= longest]
     if not kept:
         raise UsageError(f"every turn has more than {longest} tokens", hint="raise the setting `longest`")
-    columns = {
-        "input_ids": [before + written for before, written in kept],
-        "completion_mask": [[0] * len(before) + [1] * len(written) for before, written in kept],
-    }
-    return Dataset.from_dict(columns), len(turns) - len(kept)
+    columns = {"input_ids": [row for row, _ in kept], "completion_mask": [mask for _, mask in kept]}
+    return Dataset.from_dict(columns), len(encoded) - len(kept)
 
 
-def _record(turns: Sequence[Turn], base: str, settings: AdapterSettings) -> dict[str, Any]:
-    """What a training is identified by: a resumed one has to be the same."""
+def _record(turns: Sequence[Turn], base: str, settings: AdapterSettings, start: Path | None) -> dict[str, Any]:
+    """What a training is identified by: a resumed one has to be the same.
+
+    Raises:
+        ModelMissing, ModelCorrupt, AdapterMismatch: it can't start from this adapter.
+    """
     return {
         "base": base,
+        "start": _digest(start, base) if start else None,
         "prompt": PROMPT_VERSION,
         "settings": asdict(settings),
         "refuses": any(turn.may_refuse for turn in turns),
         "turns": checkpoints.digest([asdict(turn) for turn in turns]),
         "versions": {name: version(name) for name in ("trl", "peft", "transformers", "torch")},
     }
+
+
+def _digest(start: Path, base: str) -> str:
+    """SHA-256 of an adapter's weights.
+
+    Raises:
+        ModelMissing, ModelCorrupt: they aren't there, or their card can't be read.
+        AdapterMismatch: they are for another base or other prompts, or nothing says for which.
+    """
+    card = adapter_card.read(start)
+    if card is None:
+        raise AdapterMismatch(
+            f"{start} has no {CARD}, so nothing says what it has learnt", hint="start from an adapter of this project"
+        )
+    card.check(start, base)
+    if not (file := start / adapters.WEIGHTS).is_file():
+        raise ModelMissing(f"{file} isn't there", hint="give the folder of an adapter")
+    return checkpoint.digest((file,))
 
 
 def _prepared(out: Path, record: dict[str, Any], *, resume: bool) -> tuple[Path | None, Adapter | None]:
@@ -246,13 +287,15 @@ def _trainer(
         seed=settings.seed,
         dataloader_pin_memory=model.device.type == "cuda",
     )
-    lora = LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.alpha,
-        lora_dropout=settings.dropout,
-        target_modules=list(PROJECTIONS),
-        task_type="CAUSAL_LM",
-    )
+    lora = None
+    if not isinstance(model, PeftModel):
+        lora = LoraConfig(
+            r=settings.rank,
+            lora_alpha=settings.alpha,
+            lora_dropout=settings.dropout,
+            target_modules=list(PROJECTIONS),
+            task_type="CAUSAL_LM",
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # trl asks transformers by a name that is going
         made = _Trainer(
@@ -287,7 +330,7 @@ class _Trainer(SFTTrainer):  # type: ignore[misc]
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The mean over turns of each turn's mean over what is to be written.
+        """The mean over all that is written in one go of the mean of each.
 
         Over tokens alone, a label would count a fiftieth of a sentence. Where turns are packed, those computed at once
         share what their batch counts in the step. Logits are computed only where something is to be written.
@@ -303,7 +346,7 @@ class _Trainer(SFTTrainer):  # type: ignore[misc]
         outputs = model(**given, use_cache=False, logits_to_keep=written)
         wanted = labels[:, written + 1]
         losses = functional.cross_entropy(outputs.logits.float().transpose(1, 2), wanted, reduction="none")
-        loss = mean_over_turns(losses, wanted != -100, _turn_of(inputs)[:, written + 1])
+        loss = mean_over_turns(losses, wanted != -100, _turn_of(labels)[:, written + 1])
         watch.check_loss(loss, self.state)
         return (loss, outputs) if return_outputs else loss
 
@@ -323,13 +366,12 @@ def mean_over_turns(losses: torch.Tensor, is_written: torch.Tensor, turn: torch.
     return (losses[is_written] / counts[turn[is_written]]).sum() / (counts > 0).sum()
 
 
-def _turn_of(inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """The number of the turn that each token belongs to: a row's, or of several in a row, which count from 0 anew."""
-    tokens = inputs["input_ids"]
-    if "position_ids" in inputs:
-        begins = (inputs["position_ids"] == 0).flatten()
-        return begins.cumsum(0).reshape(tokens.shape)
-    return torch.arange(len(tokens), device=tokens.device)[:, None].expand_as(tokens)
+def _turn_of(labels: torch.Tensor) -> torch.Tensor:
+    """The number of what each token that is to be written belongs to: what is written in one go, in order."""
+    is_written = (labels != -100).flatten()
+    before = torch.roll(is_written, 1)
+    before[:: labels.shape[1]] = False
+    return (is_written & ~before).cumsum(0).reshape(labels.shape)
 
 
 class _Measured(TrainerCallback):  # type: ignore[misc]
@@ -382,6 +424,7 @@ def _card(
         "steps": steps,
         "checks": dict(checks),
         "turns": record["turns"],
+        "start": record["start"],
         "versions": record["versions"],
     }
 

@@ -5,8 +5,9 @@ Knows files and an index; `turns.py` knows what a model reads and writes of an e
 
 from __future__ import annotations
 
+import math
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,6 +29,8 @@ from gorilla_rag.train.questions import QuestionsRead, read_questions
 from gorilla_rag.train.turns import Reader, Turn, Unwritable
 
 CANDIDATES = 5
+QUESTIONS = 5
+"""How many are asked about the same candidates, where there are as many."""
 _REASON_LENGTH = 120
 DEPTH = 10
 PRESENT = 0.8
@@ -113,6 +116,37 @@ def _more(record: Mapping[str, Any], file: Path, line: int) -> _More:
     return _More(about, None if calls is None else tuple(calls), explanation)
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """An example with what the index finds for it.
+
+    Attributes:
+        example: the question.
+        right: its documents.
+        pool: candidates, best first.
+    """
+
+    example: Example
+    right: tuple[ApiDoc, ...]
+    pool: tuple[Candidate, ...]
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The right documents' calls."""
+        return frozenset(doc.call_key for doc in self.right)
+
+    @property
+    def doubtful(self) -> frozenset[str]:
+        """The calls of candidates that may be right too (see `negatives.py`), beside those that are."""
+        below = MOST_OF_POSITIVE * self.score
+        return frozenset(one.doc.call_key for one in self.pool if one.score >= below) - self.keys
+
+    @property
+    def score(self) -> float:
+        """Of the best right candidate; infinite where none was found."""
+        return max((one.score for one in self.pool if one.doc.call_key in self.keys), default=math.inf)
+
+
 def turned(
     examples: Sequence[Example],
     index: Index,
@@ -120,13 +154,16 @@ def turned(
     *,
     source: str,
     present: float = PRESENT,
+    also: Sequence[Example] = (),
+    most_asked: int = QUESTIONS,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Turned:
     """What a model learns of examples: to choose among what the index finds, to fill in, and to explain.
 
     Of the candidates that `hybrid` finds, those stay that aren't likely to be right as well (see `negatives.py`). The
-    right document is put at a random place among them, or left out with what is right then `none`.
+    right document is put at a random place among them, or left out with what is right then `none`. Other examples'
+    questions about the same documents follow in the same conversation: a label each for the price of a question.
 
     Args:
         examples: over the index's documents.
@@ -134,25 +171,37 @@ def turned(
         reader: how the model reads.
         source: the corpus's name.
         present: how often the right document is among the candidates.
+        also: further examples, of which only questions that follow are taken.
+        most_asked: how many questions a conversation has at most.
         seed: of what is drawn.
         progress: told how many of how many examples are done.
     """
     rng = random.Random(f"{seed} {source}")  # noqa: S311
     made: list[Turn] = []
     left: Counter[str] = Counter()
+    asked = list(_found([*examples, *(also if most_asked > 1 else ())], index, progress))
+    about: defaultdict[str, list[_Asked]] = defaultdict(list)
+    for one in asked:
+        for key in one.keys:
+            about[key].append(one)
+    for one in asked[: len(examples)]:
+        for make in _makers(one, about, reader, source, present, most_asked, rng):
+            try:
+                made += [turn] if (turn := make()) else []
+            except Unwritable as error:
+                left[_cut(str(error))] += 1
+    return Turned(tuple(made), left)
+
+
+def _found(examples: Sequence[Example], index: Index, progress: Progress | None) -> Iterator[_Asked]:
     for start in range(0, len(examples), BATCH):
         some = examples[start : start + BATCH]
         pools = index.candidates_many([example.pair.question for example in some], mode="hybrid", k=DEPTH)
         for example, pool in zip(some, pools, strict=True):
-            right = [doc for one in example.pair.relevant if (doc := index.store.get(one))]
-            for make in _makers(example, right, pool, reader, source, present, rng):
-                try:
-                    made += [turn] if (turn := make()) else []
-                except Unwritable as error:
-                    left[_cut(str(error))] += 1
+            right = tuple(doc for one in example.pair.relevant if (doc := index.store.get(one)))
+            yield _Asked(example, right, tuple(pool))
         if progress:
             progress(start + len(some), len(examples))
-    return Turned(tuple(made), left)
 
 
 def _cut(reason: str) -> str:
@@ -160,19 +209,23 @@ def _cut(reason: str) -> str:
 
 
 def _makers(
-    example: Example,
-    right: Sequence[ApiDoc],
-    pool: Sequence[Candidate],
+    asked: _Asked,
+    about: Mapping[str, Sequence[_Asked]],
     reader: Reader,
     source: str,
     present: float,
+    most_asked: int,
     rng: random.Random,
 ) -> Iterator[Callable[[], Turn | None]]:
-    question, doc = example.pair.question, right[0]
+    example, doc = asked.example, asked.right[0]
     label = LABELS[rng.randrange(CANDIDATES)]
-    candidates, place = shuffled(pool, right, present=present, rng=rng)
+    candidates, place = _shuffled(asked, present, rng)
     if len(candidates) > 1:
-        yield lambda: turns.choosing(question, candidates, place, reader, source=source, may_refuse=present < 1)
+        then = _following(asked, candidates, about, present, most_asked - 1, rng)
+        question, may_refuse = example.pair.question, present < 1
+        yield lambda: turns.choosing(
+            question, candidates, place, reader, source=source, may_refuse=may_refuse, then=then
+        )
     for most in (1, turns.MOST_CALLS) if example.calls is not None else ():
         yield partial(_filling, example, doc, label, reader, source, most)
     if example.explanation:
@@ -223,14 +276,9 @@ def _recalling(example: Example, doc: ApiDoc, reader: Reader, source: str) -> Tu
     return turns.recalling(example.pair.question, call, example.explanation, reader, source=source)
 
 
-def shuffled(
-    pool: Sequence[Candidate], right: Sequence[ApiDoc], *, present: float, rng: random.Random
-) -> tuple[list[Candidate], int | None]:
+def _shuffled(asked: _Asked, present: float, rng: random.Random) -> tuple[list[Candidate], int | None]:
     """Candidates in a random order, and the number of the right one, from 0; `None` where it was left out."""
-    keys = {doc.call_key for doc in right}
-    scores = [one.score for one in pool if one.doc.call_key in keys]
-    below = MOST_OF_POSITIVE * max(scores) if scores else float("inf")
-    wrong = [one for one in pool if one.doc.call_key not in keys and one.score < below]
+    wrong = [one for one in asked.pool if one.doc.call_key not in asked.keys | asked.doubtful]
     if rng.random() >= present:
         kept = wrong[:CANDIDATES]
         rng.shuffle(kept)
@@ -238,5 +286,37 @@ def shuffled(
     kept = wrong[: CANDIDATES - 1]
     rng.shuffle(kept)
     place = rng.randint(0, len(kept))
-    kept.insert(place, Candidate((Hit(right[0], max(scores, default=0.0), 1, {}),)))
+    score = asked.score if math.isfinite(asked.score) else 0.0
+    kept.insert(place, Candidate((Hit(asked.right[0], score, 1, {}),)))
     return kept, place
+
+
+def _following(
+    first: _Asked,
+    shown: Sequence[Candidate],
+    about: Mapping[str, Sequence[_Asked]],
+    present: float,
+    most: int,
+    rng: random.Random,
+) -> list[tuple[str, int | None]]:
+    """Other questions about the documents that are shown, and which of them is right.
+
+    As often as `present` says, a question is about one of them, each as often as any other; else it is about another
+    that was found for the first question, and `none` is right. Where a second one may be right, it isn't asked.
+    """
+    keys = [one.doc.call_key for one in shown]
+    inside = [key for key in keys if about.get(key)]
+    near = [one.doc.call_key for one in first.pool if one.doc.call_key not in keys and about.get(one.doc.call_key)]
+    found: list[tuple[str, int | None]] = []
+    said = {first.example.pair.question}
+    for _ in range(most):
+        among = inside if rng.random() < present else near
+        if not among:
+            continue
+        one = rng.choice(about[rng.choice(among)])
+        right = [number for number, key in enumerate(keys) if key in one.keys]
+        question = one.example.pair.question
+        if len(right) < 2 and not one.doubtful.intersection(keys) and question not in said:
+            said.add(question)
+            found.append((question, right[0] if right else None))
+    return found

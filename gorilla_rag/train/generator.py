@@ -68,6 +68,7 @@ def train_on_examples(
     out: str | Path,
     *,
     base: str | Path = registry.GENERATOR,
+    start: str | Path | None = None,
     evaluation: Sequence[str | Path] = (),
     settings: AdapterSettings | None = None,
     resume: bool = False,
@@ -82,6 +83,7 @@ def train_on_examples(
         questions: a file of examples about the index's documents; see `read_examples`.
         out: a folder of its own.
         base: the model that the adapter is for, as `generate/checkpoint.py` finds it.
+        start: folder of an adapter for it to go on from; a new one if not given.
         evaluation: files of questions that must not be trained on, nor any that resembles them.
         settings: of the training.
         resume: go on with what is in `out`.
@@ -109,6 +111,7 @@ def train_on_examples(
         material.turned.turns,
         base,
         target,
+        start=Path(start) if start else None,
         check=check if held else None,
         settings=settings,
         resume=resume,

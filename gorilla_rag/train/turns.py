@@ -16,10 +16,10 @@ from gorilla_rag.answer import NONE, Candidate
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.call import EXPR_KEY
 from gorilla_rag.generate import given as given_values
-from gorilla_rag.generate import prompt
+from gorilla_rag.generate import prompt, sentence
 from gorilla_rag.generate.base import Message
 from gorilla_rag.generate.prompt import CountTokens
-from gorilla_rag.generate.schema import LABELS, arguments_schema, explanation_pattern
+from gorilla_rag.generate.schema import LABELS, arguments_schema
 from gorilla_rag.generate.write import number_of_calls, offered_arguments, wanted_arguments
 from gorilla_rag.parts import parts as question_parts
 from gorilla_rag.validate import schema_errors
@@ -38,6 +38,8 @@ class Turn:
         prefill: how the turn begins.
         target: what is to be written behind that.
         source: the corpus that the question is from.
+        then: what the user says next, and what is then to be written behind the same beginning; in a conversation
+            several questions are asked about the same documents.
     """
 
     step: Step
@@ -45,6 +47,7 @@ class Turn:
     prefill: str
     target: str
     source: str
+    then: tuple[tuple[Message, str], ...] = ()
 
     @property
     def is_refusal(self) -> bool:
@@ -82,6 +85,7 @@ def choosing(
     *,
     source: str,
     may_refuse: bool = False,
+    then: Sequence[tuple[str, int | None]] = (),
 ) -> Turn:
     """The label of the right candidate, by its number from 0; `none` where none is right.
 
@@ -92,6 +96,8 @@ def choosing(
         reader: how the model reads.
         source: the corpus.
         may_refuse: whether the model is told that it may answer `none`.
+        then: further questions about the same candidates, and of each the number of the right one. Those about a
+            candidate that the prompt has no room for are left out.
 
     Raises:
         Unwritable: the prompt has no room for the right one.
@@ -100,8 +106,17 @@ def choosing(
     messages, shown = prompt.choosing(question, candidates, reader.context, reader.count_tokens, request)
     if right is not None and right >= shown:
         raise Unwritable(f"the prompt has room for {shown} of {len(candidates)} candidates")
-    label = NONE if right is None else LABELS[right]
-    return Turn("choose", tuple(messages), prompt.CHOICE_PREFILL, f'{label}"}}', source)
+    more = tuple(
+        (prompt.choosing_again(other, reader.context, reader.count_tokens, request), _label(place))
+        for other, place in then
+        if place is None or place < shown
+    )
+    return Turn("choose", tuple(messages), prompt.CHOICE_PREFILL, _label(right), source, more)
+
+
+def _label(right: int | None) -> str:
+    """What is written of a candidate's number, from 0."""
+    return f'{NONE if right is None else LABELS[right]}"}}'
 
 
 def filling(
@@ -172,14 +187,14 @@ def explaining(
     """A sentence about the call with these arguments, as they are shown; it begins with the API's name.
 
     Raises:
-        Unwritable: it begins otherwise, or isn't what an explanation may be: one sentence, its length bounded, without
-            quotation marks, its dots only in numbers and documented names.
+        Unwritable: it begins otherwise, or isn't what an explanation may be (`generate/sentence.py`): one sentence, its
+            length bounded, with no names or numbers but those that the model has read.
     """
-    subject = prompt.subject(doc)
-    if not explanation.startswith(f"{subject} ") or not re.fullmatch(explanation_pattern(doc, subject), explanation):
-        raise Unwritable(f"the explanation isn't one plain sentence that begins with {subject!r}")
-    written = json.dumps(dict(arguments))
+    subject, written = prompt.subject(doc), json.dumps(dict(arguments))
     messages, begun = prompt.writing(question, doc, label, written, reader.context, reader.count_tokens)
+    form = sentence.pattern(subject, f"{messages[-1]['content']}\n{written}")
+    if not explanation.startswith(f"{subject} ") or not re.fullmatch(form, explanation):
+        raise Unwritable(f"the explanation isn't one plain sentence that begins with {subject!r}")
     return Turn("explain", tuple(messages), begun, f'{explanation.removeprefix(subject)}"}}', source)
 
 

@@ -57,7 +57,7 @@ def make_turns(folder: Path, work: Path) -> None:
     for one in found:
         index = opened(one.docs, f"generator-{one.name}", encoder, work)
         for examples, into in ((one.train, train), (one.held, held)):
-            made = turned(examples, index, reader, source=one.name)
+            made = turned(examples, index, reader, source=one.name, also=one.also if examples is one.train else ())
             into += made.turns
             steps = Counter(turn.step for turn in made.turns)
             print(f"{one.name}: {len(examples)} examples, {dict(steps)}", flush=True)
@@ -71,10 +71,11 @@ def make_turns(folder: Path, work: Path) -> None:
 def read_turns(file: Path) -> list[Turn]:
     """The turns that `make_turns` wrote."""
     rows = map(json.loads, file.read_text(encoding="utf-8").splitlines())
-    return [Turn(**{**row, "messages": tuple(row["messages"])}) for row in rows]
+    listed = ({**row, "messages": tuple(row["messages"]), "then": tuple(map(tuple, row["then"]))} for row in rows)
+    return [Turn(**row) for row in listed]
 
 
-def train(work: Path, out: Path, settings: AdapterSettings, *, resume: bool) -> None:
+def train(work: Path, out: Path, settings: AdapterSettings, *, start: Path | None, resume: bool) -> None:
     """Trains on what `turns` wrote."""
     held = read_turns(work / HELD)
 
@@ -87,7 +88,7 @@ def train(work: Path, out: Path, settings: AdapterSettings, *, resume: bool) -> 
         print(f"[{time.time() - began:.0f}] {what} {done}/{total}", flush=True)
 
     found = train_adapter(
-        read_turns(work / TURNS), BASE, out, check=check, settings=settings, resume=resume, progress=tell
+        read_turns(work / TURNS), BASE, out, start=start, check=check, settings=settings, resume=resume, progress=tell
     )
     print(found)
 
@@ -183,7 +184,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(shape.measured(turns, given.work, layers=given.layers, steps=given.steps, device=given.device))
     else:
         changed = {name: json.loads(value) for name, _, value in (one.partition("=") for one in given.set)}
-        train(given.work, given.out or given.work / "adapter", AdapterSettings(**changed), resume=given.resume)
+        out = given.out or given.work / "adapter"
+        train(given.work, out, AdapterSettings(**changed), start=given.adapter, resume=given.resume)
 
 
 if __name__ == "__main__":

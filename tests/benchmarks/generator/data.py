@@ -32,9 +32,10 @@ from tests.benchmarks.retriever import written
 FOLDER = Path(__file__).parent / "examples"
 HELD_OUT = 0.1
 """Share of the documents whose examples are held out."""
-CHOSEN = 2000
-"""Questions of the retriever's training that only choosing is learnt from."""
-SEAL_TOOLS = 800
+CHOSEN = 150
+"""Conversations of each corpus of the retriever's training, from which only choosing is learnt."""
+CHOSEN_FROM = ("metatool", "apizoo", "torchhub")
+SEAL_TOOLS = 1400
 MOST_DOCS = 1500
 """Documents of a corpus among which candidates are found, beside those that are asked about."""
 _MEMBER = "package/api/"
@@ -48,22 +49,24 @@ class Source:
         name: of the corpus.
         docs: what candidates are found among.
         train, held: the examples to learn from, and those of documents that none of them is about.
+        also: further examples to learn from, but only where they are asked in another's conversation.
     """
 
     name: str
     docs: tuple[ApiDoc, ...]
     train: tuple[Example, ...]
     held: tuple[Example, ...]
+    also: tuple[Example, ...] = ()
 
 
 def sources(folder: Path, archive: Path, *, seed: int = 0) -> tuple[list[Source], list[Leak]]:
     """All that is trained on, without what resembles an evaluation's question, and what was taken out for that."""
     against = guard(_evaluations(folder))
     leaks: list[Leak] = []
-    found = [
-        _source(name, docs, list(_without_leaks(examples, against, leaks)), seed)
-        for name, docs, examples in chain(_written(archive), [_seal_tools(folder, seed)], _choices(archive, seed))
-    ]
+    whole = chain(_written(archive), [_seal_tools(folder, seed)])
+    found = [_source(name, docs, list(_without_leaks(some, against, leaks)), seed) for name, docs, some in whole]
+    for name, docs, some in _choices(folder, archive, seed):
+        found.append(_source(name, docs, list(_without_leaks(some, against, leaks)), seed, most=CHOSEN))
     return found, leaks
 
 
@@ -82,17 +85,21 @@ def _without_leaks(examples: Sequence[Example], against: Guard, leaks: list[Leak
             yield example
 
 
-def _source(name: str, docs: Sequence[ApiDoc], examples: Sequence[Example], seed: int) -> Source:
-    """The examples, those about a tenth of all calls held out."""
-    held = {doc.id for doc in docs if _is_held(doc)}
+def _source(
+    name: str, docs: Sequence[ApiDoc], examples: Sequence[Example], seed: int, *, most: int | None = None
+) -> Source:
+    """The examples, those about a tenth of all calls held out, and of the others all but `most` kept for later."""
+    apart = {doc.id for doc in docs if _is_held(doc)}
     parts: tuple[list[Example], list[Example]] = ([], [])
     for example in examples:
-        parts[example.pair.relevant[0] in held].append(example)
+        parts[example.pair.relevant[0] in apart].append(example)
     asked = {one for example in examples for one in example.pair.relevant}
     others = [doc for doc in docs if doc.id not in asked]
     kept = random.Random(seed).sample(others, min(MOST_DOCS, len(others)))
     found = (*(doc for doc in docs if doc.id in asked), *kept)
-    return Source(name, found, tuple(parts[0]), tuple(parts[1]))
+    train, held = parts
+    held = held if most is None else held[: most // 10]
+    return Source(name, found, tuple(train[:most]), tuple(held), tuple(train[most:] if most else []))
 
 
 def _is_held(doc: ApiDoc) -> bool:
@@ -154,13 +161,17 @@ def _as(kind: Any, value: Any) -> Any:
     return str(value) if kind == "string" and isinstance(value, int | float) else value
 
 
-def _choices(archive: Path, seed: int) -> Iterator[tuple[str, Sequence[ApiDoc], list[Example]]]:
-    """Written questions of the retriever's training, the same number of each corpus."""
-    corpora: list[Corpus] = [one for one in written.corpora(archive) if one.pairs]
-    for corpus in corpora:
-        rng = random.Random(f"{seed} {corpus.name}")
-        pairs = rng.sample(corpus.pairs, min(len(corpus.pairs), CHOSEN // len(corpora)))
-        yield corpus.name, corpus.docs, [Example(pair) for pair in pairs]
+def _choices(folder: Path, archive: Path, seed: int) -> Iterator[tuple[str, Sequence[ApiDoc], list[Example]]]:
+    """Questions of the retriever's training, of which nothing is known but the right document, in a random order."""
+    trained = [one for one in retrieval.corpora(folder).corpora if one.name in CHOSEN_FROM]
+    together: dict[str, list[Corpus]] = {}
+    for corpus in (*written.corpora(archive), *trained):
+        together.setdefault(corpus.name.removesuffix("-written").removesuffix("-near"), []).append(corpus)
+    for name, corpora in together.items():
+        pairs = [pair for corpus in corpora for pair in corpus.pairs if "/" not in pair.made]
+        random.Random(f"{seed} {name}").shuffle(pairs)
+        docs = {doc.id: doc for corpus in corpora for doc in corpus.docs}
+        yield f"{name}, choosing", tuple(docs.values()), [Example(pair) for pair in pairs]
 
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:
