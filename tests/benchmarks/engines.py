@@ -22,7 +22,7 @@ from torch.overrides import TorchFunctionMode
 
 from gorilla_rag import Gorilla, starter
 from gorilla_rag.evaluate import apibench
-from gorilla_rag.generate import prompt, schema
+from gorilla_rag.generate import prompt, schema, sentence
 from gorilla_rag.generate.base import Generator, Message, Usage
 from gorilla_rag.generate.checkpoint import Dtype
 from gorilla_rag.generate.llama_cpp import CONTEXT, LlamaCppGenerator
@@ -120,7 +120,7 @@ def _asked(model: Generator) -> tuple[list[tuple[Asked, int]], list[tuple[Asked,
         if len(writing) < TEXTS:
             doc = candidates[0].doc
             asked = prompt.writing(question, doc, "A", "{}", CONTEXT, model.count_tokens)
-            writing.append((asked, *schema.explanation_grammar(doc)))
+            writing.append((asked, *sentence.grammar(asked[0][-1]["content"])))
     gorilla.index.close()
     return choosing, writing
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 from gorilla_rag import Gorilla
-from gorilla_rag.generate import prompt, schema
+from gorilla_rag.generate import prompt, sentence
 from gorilla_rag.generate.base import Usage
 from gorilla_rag.index.index import Index
 from tests.benchmarks.measure import Row, percentile_seconds
@@ -83,7 +83,7 @@ def _constraint(gorilla: Gorilla) -> Iterator[Row]:
         doc = gorilla.index.search(question)[0].doc
         messages, begun = prompt.writing(question, doc, "A", "{}", model.context, model.count_tokens)
         model.label_log_probabilities(messages, begun, "A")
-        for name, grammar in (("constrained", schema.explanation_grammar(doc)[0]), ("unconstrained", None)):
+        for name, grammar in (("constrained", sentence.grammar(messages[-1]["content"])[0]), ("unconstrained", None)):
             start, text, usage = time.perf_counter(), begun, None
             done = None
             for item in model.stream(messages, begun, grammar=grammar, max_tokens=100):

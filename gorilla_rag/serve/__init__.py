@@ -1,0 +1,1 @@
+"""The library behind a protocol: tools for coding assistants over MCP."""
