@@ -37,6 +37,7 @@ from gorilla_rag.train.adapter import ADAPTER, Adapter, mean_over_turns, tokens,
 from gorilla_rag.train.adapter_gguf import turned_rows, write_gguf
 from gorilla_rag.train.folder import CHECKPOINTS, LOGS
 from gorilla_rag.train.merge import merge_adapter
+from gorilla_rag.train.model_card import README
 from gorilla_rag.train.settings import AdapterSettings
 from gorilla_rag.train.turns import Turn
 from tests.test_generate_transformers import tiny_tokenizer
@@ -45,6 +46,7 @@ TURNS = [
     Turn("recall", ({"role": "user", "content": doc.domain},), '{"api_call": "', f'{doc.api_name}"}}', "starter")
     for doc in starter.documents()[:24]
 ]
+TOO_LONG = Turn("recall", ({"role": "user", "content": "word " * 400},), "", "x", "starter")
 SETTINGS = AdapterSettings(epochs=4, rank=8, learning_rate=5e-3, device="cpu", dropout=0.0, checks=1)
 
 
@@ -93,8 +95,29 @@ def test_the_loss_falls_and_all_that_goes_with_it_is_written(trained: Adapter) -
     assert list(trained.folder.parent.glob(f"{LOGS}/*"))
     assert not (trained.folder.parent / CHECKPOINTS).exists()
     names = {file.name for file in trained.folder.iterdir()}
-    assert names == {WEIGHTS, "adapter_config.json", adapter_card.CARD, adapter_card.GGUF}
+    assert names == {WEIGHTS, "adapter_config.json", adapter_card.CARD, adapter_card.GGUF, README}
     assert "/" not in json.loads((trained.folder / "adapter_config.json").read_text("utf-8"))["base_model_name_or_path"]
+
+
+def test_the_card_for_people_says_what_the_machines_card_says(base: Path, tmp_path: Path, trained: Adapter) -> None:
+    card = json.loads((trained.folder / adapter_card.CARD).read_text("utf-8"))
+    text = (trained.folder / README).read_text("utf-8")
+    assert 'base_model: "tiny-llama"' in text.split("---")[1]
+    assert f"SHA-256 `{card['base']['sha256']}`" in text
+    assert "| starter | 24 | 24 |" in text
+    assert "Left out of these 24 turns, as they have more than 1,024 tokens: 0." in text
+    assert f"{', '.join(map(str, trained.losses))}." in text
+    assert str(base) not in text
+    again = train_adapter(
+        [*TURNS[:8], TOO_LONG],
+        base,
+        tmp_path / "run",
+        settings=AdapterSettings(longest=256, device="cpu"),
+        check=lambda _: {"right": 0.25},
+    )
+    text = (again.folder / README).read_text("utf-8")
+    assert "Left out of these 9 turns, as they have more than 256 tokens: 1." in text
+    assert "| Step | right |\n| --- | --: |\n| 0 | 0.25 |\n| 1 | 0.25 |" in text
 
 
 def test_a_model_learns_one_turn_by_heart(base: Path, tmp_path: Path) -> None:
@@ -283,13 +306,11 @@ def test_a_training_starts_from_no_adapter_of_other_weights_prompts_or_origin(
 
 
 def test_turns_that_are_too_long_are_counted(base: Path, tmp_path: Path) -> None:
-    long = Turn("recall", ({"role": "user", "content": "word " * 400},), "", "x", "starter")
-    made = train_adapter(
-        [*TURNS[:8], long], base, tmp_path / "run", settings=AdapterSettings(longest=256, device="cpu")
-    )
+    settings = AdapterSettings(longest=256, device="cpu")
+    made = train_adapter([*TURNS[:8], TOO_LONG], base, tmp_path / "run", settings=settings)
     assert (made.turns, made.too_long) == (8, 1)
     with pytest.raises(UsageError, match="more than 20 tokens"):
-        train_adapter([long], base, tmp_path / "other", settings=AdapterSettings(longest=20, device="cpu"))
+        train_adapter([TOO_LONG], base, tmp_path / "other", settings=AdapterSettings(longest=20, device="cpu"))
     with pytest.raises(UsageError, match="nothing to train on"):
         train_adapter([], base, tmp_path / "third")
 
@@ -362,6 +383,11 @@ def test_a_merged_model_answers_as_base_and_adapter_do(base: Path, tmp_path: Pat
     before = bare.label_log_probabilities(TURNS[0].messages, TURNS[0].prefill, "ABC", reuse=False)[0]
     assert before != pytest.approx(one.label_log_probabilities(TURNS[0].messages, TURNS[0].prefill, "ABC")[0], abs=1e-2)
     assert {file.name for file in merged.iterdir()} >= {"model.safetensors", "config.json", "tokenizer.json"}
+    text, adapters = ((one / README).read_text("utf-8") for one in (merged, weighted))
+    assert "library_name: transformers\n" in text
+    assert "--generator transformers:MODEL" in text
+    assert "--adapter" not in text
+    assert text.partition("## What it was")[2] == adapters.partition("## What it was")[2]
 
 
 def test_merging_refuses_what_does_not_belong_together_and_overwrites_nothing(

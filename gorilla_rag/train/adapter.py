@@ -43,6 +43,7 @@ from gorilla_rag.generate.prompt import PROMPT_VERSION
 from gorilla_rag.generate.transformers import TransformersGenerator
 from gorilla_rag.generate.vocabulary import Vocabulary
 from gorilla_rag.train import adapter_gguf, checkpoints, folder, watch
+from gorilla_rag.train.model_card import README, model_card
 from gorilla_rag.train.settings import AdapterSettings
 from gorilla_rag.train.turns import Turn
 from gorilla_rag.train.watch import Progress
@@ -132,8 +133,10 @@ def train_adapter(
             ran = trainer.train(resume_from_checkpoint=str(reached) if reached else None)
         name = min(found.names)
         trainer.model.peft_config["default"].base_model_name_or_path = name
-        _save(trainer.model, out, _card(name, settings, ran.global_step, measured.found, record))
-    seconds, losses = ran.metrics["train_runtime"], watch.losses(trainer.state)
+        losses = watch.losses(trainer.state)
+        card = _card(name, settings, ran.global_step, measured.found, record)
+        _save(trainer.model, out, card, model_card(card, turns, too_long=too_long, losses=losses))
+    seconds = ran.metrics["train_runtime"]
     made = Adapter(out / ADAPTER, ran.global_step, seconds, len(rows), too_long, losses, measured.found)
     folder.close(out, {name: value for name, value in asdict(made).items() if name != "folder"})
     return made
@@ -429,12 +432,12 @@ def _card(
     }
 
 
-def _save(model: Any, out: Path, card: Mapping[str, Any]) -> None:
+def _save(model: Any, out: Path, card: Mapping[str, Any], readme: str) -> None:
     partial = out / f".{ADAPTER}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     # Embeddings aren't adapted; to find that out by itself, PEFT would ask the hub for the base.
     model.save_pretrained(str(partial), safe_serialization=True, save_embedding_layers=False)
-    (partial / "README.md").unlink(missing_ok=True)
+    write_text(partial / README, readme)  # in the place of PEFT's own, an empty form
     shape = model.config.get_text_config().to_dict()
     if shape["model_type"] in adapter_gguf.ARCHITECTURES:
         adapter_gguf.write_gguf(partial, shape, partial / GGUF)
