@@ -22,6 +22,8 @@ from gorilla_rag.digests import sha256
 from gorilla_rag.errors import (
     AdapterMismatch,
     DeviceMissing,
+    GenerationFailed,
+    GorillaError,
     ModelCorrupt,
     ModelMissing,
     StorageFull,
@@ -313,6 +315,43 @@ def test_turns_that_are_too_long_are_counted(base: Path, tmp_path: Path) -> None
         train_adapter([TOO_LONG], base, tmp_path / "other", settings=AdapterSettings(longest=20, device="cpu"))
     with pytest.raises(UsageError, match="nothing to train on"):
         train_adapter([], base, tmp_path / "third")
+
+
+def test_turns_longer_than_the_bases_context_are_too_long_whatever_the_setting(base: Path, tmp_path: Path) -> None:
+    small = Path(shutil.copytree(base, tmp_path / "small"))
+    config = json.loads((small / "config.json").read_text("utf-8"))
+    (small / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 256}), encoding="utf-8")
+    made = train_adapter([*TURNS[:8], TOO_LONG], small, tmp_path / "run", settings=AdapterSettings(device="cpu"))
+    assert (made.turns, made.too_long) == (8, 1)
+    assert "more than 256 tokens: 1" in (made.folder / README).read_text("utf-8")
+    with pytest.raises(UsageError, match="more than 256 tokens") as caught:
+        train_adapter([TOO_LONG], small, tmp_path / "other", settings=AdapterSettings(device="cpu"))
+    assert "longer context" in caught.value.hint
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    ("template", "error", "match"),
+    [
+        (None, UsageError, "no chat template"),
+        ("{{ raise_exception('never') }}", GenerationFailed, "never"),
+        ("{% if %}", GenerationFailed, "chat template"),
+        ("{{ messages[0]['content'] + 1 }}", GenerationFailed, "chat template"),
+        ({"tool_use": "x"}, GenerationFailed, "multiple chat templates"),
+    ],
+    ids=["none", "refuses", "no syntax", "wrong types", "several"],
+)
+def test_a_base_without_a_chat_template_that_works_is_refused_and_leaves_nothing_behind(
+    base: Path, tmp_path: Path, template: Any, error: type[GorillaError], match: str
+) -> None:
+    target = Path(shutil.copytree(base, tmp_path / "other"))
+    (target / "chat_template.jinja").unlink()
+    tokenizer = AutoTokenizer.from_pretrained(target)
+    tokenizer.chat_template = template
+    tokenizer.save_pretrained(target)
+    with pytest.raises(error, match=match):
+        train_adapter(TURNS, target, tmp_path / "run", settings=SETTINGS)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ TURNS = [turn("choose", "b"), turn("choose", "a|c"), turn("explain", "b"), turn(
 
 
 def made(**changes: Any) -> str:
-    return model_card(CARD | changes, TURNS, too_long=1, losses=(2.5, 1.25), length=512)
+    return model_card(CARD | changes, TURNS, too_long=1, longest=512, losses=(2.5, 1.25))
 
 
 def test_what_is_counted_and_measured_stands_in_tables() -> None:

@@ -30,7 +30,7 @@ The adapter is merged with its base: this folder is a whole model, with `MODEL` 
 
 
 def model_card(
-    card: Mapping[str, Any], turns: Sequence[Turn], *, too_long: int, losses: Sequence[float], length: int | None = None
+    card: Mapping[str, Any], turns: Sequence[Turn], *, too_long: int, longest: int, losses: Sequence[float]
 ) -> str:
     """The card of an adapter, with the front matter that model hubs read.
 
@@ -38,8 +38,8 @@ def model_card(
         card: what `gorilla.json` holds.
         turns: what was given to learn from.
         too_long: how many of them were left out as too long.
+        longest: tokens of a turn above which it was.
         losses: mean loss of each tenth of the steps.
-        length: tokens of a turn above which it was left out; the setting `longest` if not given.
     """
     name = cell(card["base"]["name"])
     lines = [
@@ -54,7 +54,7 @@ def model_card(
         *_use(card),
         "## What it was trained on",
         "",
-        *_learnt(turns, too_long, length or card["settings"]["longest"]),
+        *_learnt(turns, too_long, longest),
         "",
         "## How it did",
         "",
@@ -125,7 +125,7 @@ def _use(card: Mapping[str, Any]) -> Iterator[str]:
     yield ""
 
 
-def _learnt(turns: Sequence[Turn], too_long: int, length: int) -> Iterator[str]:
+def _learnt(turns: Sequence[Turn], too_long: int, longest: int) -> Iterator[str]:
     counts = Counter((turn.source, turn.step) for turn in turns)
     steps = [step for step in get_args(Step) if any(step == one for _, one in counts)]
     sources = sorted({source for source, _ in counts})
@@ -133,7 +133,7 @@ def _learnt(turns: Sequence[Turn], too_long: int, length: int) -> Iterator[str]:
     rows.append(["all", *(sum(counts[source, step] for source in sources) for step in steps)])
     yield from _table(("Turns from", *steps, "all"), [[*row, sum(row[1:])] for row in rows])
     yield ""
-    yield f"Left out of these {len(turns):,} turns, as they have more than {length:,} tokens: {too_long:,}."
+    yield f"Left out of these {len(turns):,} turns, as they have more than {longest:,} tokens: {too_long:,}."
 
 
 def _held_out(checks: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
