@@ -6,7 +6,6 @@ import json
 import resource
 import shutil
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from gorilla_rag import starter
 from gorilla_rag.digests import sha256
@@ -35,15 +34,17 @@ from gorilla_rag.generate.adapters import WEIGHTS
 from gorilla_rag.generate.transformers import TransformersGenerator
 from gorilla_rag.generate.vocabulary import Vocabulary
 from gorilla_rag.train import checkpoints
-from gorilla_rag.train.adapter import ADAPTER, Adapter, mean_over_turns, tokens, train_adapter
+from gorilla_rag.train.adapter import ADAPTER, Adapter, mean_over_turns, train_adapter
 from gorilla_rag.train.adapter_gguf import turned_rows, write_gguf
 from gorilla_rag.train.folder import CHECKPOINTS, LOGS
 from gorilla_rag.train.merge import merge_adapter
 from gorilla_rag.train.model_card import README
+from gorilla_rag.train.reading import tokens
 from gorilla_rag.train.settings import AdapterSettings
 from gorilla_rag.train.turns import Turn
-from tests.test_generate_transformers import tiny_tokenizer
+from tests import tiny
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 TURNS = [
     Turn("recall", ({"role": "user", "content": doc.domain},), '{"api_call": "', f'{doc.api_name}"}}', "starter")
     for doc in starter.documents()[:24]
@@ -52,32 +53,9 @@ TOO_LONG = Turn("recall", ({"role": "user", "content": "word " * 400},), "", "x"
 SETTINGS = AdapterSettings(epochs=4, rank=8, learning_rate=5e-3, device="cpu", dropout=0.0, checks=1)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Matrices of this size are multiplied faster by one thread than shared out to several."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random model as it lies on disk; read-only by agreement."""
-    target = tmp_path_factory.mktemp("models") / "tiny-llama"
-    tokenizer = tiny_tokenizer()
-    torch.manual_seed(0)
-    shape: dict[str, Any] = {
-        "hidden_size": 64,
-        "intermediate_size": 128,
-        "num_hidden_layers": 2,
-        "initializer_range": 0.3,
-    }
-    heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
-    config = LlamaConfig(vocab_size=len(tokenizer), eos_token_id=tokenizer.eos_token_id, **shape, **heads)
-    LlamaForCausalLM(config).save_pretrained(target)
-    tokenizer.save_pretrained(target)
-    return target
+def base(tiny_llama: Path) -> Path:
+    return tiny_llama
 
 
 @pytest.fixture(scope="module")
@@ -257,7 +235,7 @@ CONVERSATION = replace(
 
 
 def test_a_conversation_is_one_row_in_which_all_that_is_written_is_learnt() -> None:
-    tokenizer = tiny_tokenizer()
+    tokenizer = tiny.tokenizer()
     vocabulary = Vocabulary(tokenizer, size=len(tokenizer), stops=())
     ((row, mask),) = tokens(CONVERSATION, vocabulary)
     written = "".join(tokenizer.decode([token]) if learnt else "\0" for token, learnt in zip(row, mask, strict=True))
@@ -270,7 +248,7 @@ def test_a_conversation_is_one_row_in_which_all_that_is_written_is_learnt() -> N
 
 
 def test_a_template_that_forgets_what_was_said_gets_a_row_for_each_question() -> None:
-    tokenizer = tiny_tokenizer()
+    tokenizer = tiny.tokenizer()
     tokenizer.chat_template = "{{ messages[-1]['content'] }} "
     rows = list(tokens(CONVERSATION, Vocabulary(tokenizer, size=len(tokenizer), stops=())))
     assert len(rows) == 3

@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from gorilla_rag import Gorilla, starter
 from gorilla_rag.apidoc import ApiDoc
@@ -24,31 +21,14 @@ from gorilla_rag.train.examples import read_examples
 from gorilla_rag.train.generator import LONG_HELD, TURNS, train_on_examples
 from gorilla_rag.train.settings import AdapterSettings
 from tests.test_cli import run as command
-from tests.test_generate_transformers import tiny_tokenizer
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 DOCS = starter.documents()[:30]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Matrices of this size are multiplied faster by one thread than shared out to several."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("models") / "tiny-llama"
-    tokenizer = tiny_tokenizer()
-    tokenizer.add_tokens(["none"])
-    torch.manual_seed(0)
-    shape: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1}
-    config = LlamaConfig(vocab_size=len(tokenizer), num_attention_heads=2, eos_token_id=tokenizer.eos_token_id, **shape)
-    LlamaForCausalLM(config).save_pretrained(target)
-    tokenizer.save_pretrained(target)
-    return target
+def base(tiny_llama: Path) -> Path:
+    return tiny_llama
 
 
 @pytest.fixture(scope="module")
