@@ -19,6 +19,7 @@ CARD: dict[str, Any] = {
     "steps": 1200,
     "checks": {"0": {"fill": 0.5}, "600": {"choose": 0.75, "fill": 0.625}},
     "turns": "cd" * 32,
+    "start": None,
     "versions": {"trl": "1.0", "peft": "2.0"},
 }
 
@@ -58,6 +59,9 @@ def test_what_the_machines_card_says_changes_what_is_said_to_people() -> None:
     assert "hasn't learnt to say that no document" not in made(refuses=True)
     assert "(`--chooser joint`): 0.5." in made(joint_weight=0.5)
     assert "the retriever alone decides" in made()
+    assert "seed 7; rank 4, alpha 8." in made()
+    assert f"SHA-256 `{'ef' * 32}`" in made(start="ef" * 32)
+    assert "; rank 4" not in made(start="ef" * 32)
 
 
 def test_a_base_of_the_registry_is_named_and_another_is_to_be_filled_in() -> None:

@@ -120,10 +120,8 @@ def train_adapter(
     reached, done = _prepared(out, record, resume=resume)
     if done:
         return done
-    model, tokenizer = _loaded(found, settings)
+    model, tokenizer = _loaded(found, settings, start)
     longest = min(settings.longest, checkpoint.positions(model.config) or settings.longest)
-    if start:
-        model = adapters.attach(model, start, found.names, trainable=True)
     rows, too_long = _rows(turns, tokenizer, model, longest)
     if not resume:
         folder.begin(out, record)
@@ -132,10 +130,8 @@ def train_adapter(
         trainer = _trainer(model, tokenizer, rows, out, settings, [measured, watch.Told(progress)])
         with disable_input_dtype_casting(trainer.model):  # autocast chooses; to float32 and back takes a tenth longer
             ran = trainer.train(resume_from_checkpoint=str(reached) if reached else None)
-        name = min(found.names)
-        trainer.model.peft_config["default"].base_model_name_or_path = name
         losses = watch.losses(trainer.state)
-        card = _card(name, settings, ran.global_step, measured.found, record)
+        card = _card(min(found.names), settings, ran.global_step, measured.found, record)
         _save(trainer.model, out, card, model_card(card, turns, too_long=too_long, longest=longest, losses=losses))
     seconds = ran.metrics["train_runtime"]
     made = Adapter(out / ADAPTER, ran.global_step, seconds, len(rows), too_long, losses, measured.found)
@@ -143,8 +139,8 @@ def train_adapter(
     return made
 
 
-def _loaded(found: checkpoint.Checkpoint, settings: AdapterSettings) -> tuple[Any, Any]:
-    """The base on its device, in bf16 where that is the faster, and its tokenizer.
+def _loaded(found: checkpoint.Checkpoint, settings: AdapterSettings, start: Path | None) -> tuple[Any, Any]:
+    """The base on its device, in bf16 where that is the faster, with what is gone on from; and its tokenizer.
 
     Raises:
         UsageError: it has none of the projections that are adapted, or not all; it has no chat template.
@@ -160,7 +156,7 @@ def _loaded(found: checkpoint.Checkpoint, settings: AdapterSettings) -> tuple[An
         raise UsageError(
             f"{found.id!r} has no {', '.join(missing)}", hint="use a model of Llama's shape, such as Qwen's or SmolLM2"
         )
-    return model, tokenizer
+    return adapters.attach(model, start, found.names, trainable=True) if start else model, tokenizer
 
 
 @contextmanager
@@ -406,6 +402,7 @@ def _card(
 def _save(model: Any, out: Path, card: Mapping[str, Any], readme: str) -> None:
     partial = out / f".{ADAPTER}.partial"
     shutil.rmtree(partial, ignore_errors=True)
+    model.peft_config["default"].base_model_name_or_path = card["base"]["name"]
     # Embeddings aren't adapted; to find that out by itself, PEFT would ask the hub for the base.
     model.save_pretrained(str(partial), safe_serialization=True, save_embedding_layers=False)
     write_text(partial / README, readme)  # in the place of PEFT's own, an empty form

@@ -100,7 +100,10 @@ def _facts(card: Mapping[str, Any]) -> Iterator[str]:
     weight = card["joint_weight"]
     unused = ", so that the retriever alone decides there" if not weight else ""
     yield f"- Weight of its choice beside the retriever's (`--chooser joint`): {weight:g}{unused}."
-    yield f"- Rank {settings['rank']}, alpha {settings['alpha']}, {card['steps']:,} steps, seed {settings['seed']}."
+    shape = f"rank {settings['rank']}, alpha {settings['alpha']}"
+    if card["start"]:
+        shape = f"rank and alpha of the adapter that it goes on from, whose weights have the SHA-256 `{card['start']}`"
+    yield f"- Training: {card['steps']:,} steps, seed {settings['seed']}; {shape}."
 
 
 def _use(card: Mapping[str, Any]) -> Iterator[str]:
