@@ -120,28 +120,36 @@ def test_a_context_that_nothing_fits_is_refused_before_anything_is_written(
 def test_questions_and_documents_are_cut_to_the_bases_context_and_what_is_too_long_is_counted(
     base: Path, encoder: EmbeddedEncoder, tmp_path: Path
 ) -> None:
-    """Every fifth document's call alone is longer than the context; of the others, the question alone would be."""
+    """Every other document's call alone is longer than the context; so would all questions be."""
     docs = [
         ApiDoc(
             id=str(number),
-            api_call=f"tools.f{number}({', '.join(f'argument_{n}' for n in range(1 if number % 5 else 200))})",
+            api_call=f"tools.f{number}({', '.join(f'argument_{n}' for n in range(1 if number % 2 else 200))})",
             api_name=f"tools.f{number}",
             functionality=f"does task number {number} " + "of many tasks " * 100,
         )
         for number in range(30)
     ]
     change.build(tmp_path / "index", docs, encoder)
-    rows = [{"question": f"{n} tasks please " + "very much " * 200, "relevant_ids": [str(n)]} for n in range(30)]
+    rows = [
+        {
+            "question": f"{number} tasks please " + "very much " * 200,
+            "relevant_ids": [str(number)],
+            "calls": [{}],
+            "explanation": f"tools.f{number} does what you want with it.",
+        }
+        for number in range(30)
+    ]
     file = tmp_path / "questions.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     small = configured(base, tmp_path / "small", max_position_embeddings=700)
     settings = AdapterSettings(epochs=0.1, batch=4, rank=4, device="cpu")
     made = train_on_examples(tmp_path / "index", file, tmp_path / "out", base=small, settings=settings)
     assert made.adapter.too_long > 0
-    assert made.adapter.turns > made.adapter.too_long
+    assert made.adapter.turns > 0
     assert made.unwritable[LONG_HELD] > 0
     assert made.held > 0
-    assert made.adapter.checks["0"]
+    assert "0" in made.adapter.checks
 
 
 @pytest.mark.parametrize(

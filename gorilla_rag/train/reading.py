@@ -6,7 +6,7 @@ Trains nothing. Importing it imports torch and transformers.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,8 @@ class Reading:
     vocabulary: Vocabulary
 
     def holds(self, turn: Turn) -> bool:
-        """Whether a turn, with all before it and its end, is no longer than the context."""
-        return all(len(row) <= self.reader.context for row, _ in tokens(turn, self.vocabulary))
+        """Whether a turn's first question, by which it is measured, is with its answer no longer than the context."""
+        return all(len(row) <= self.reader.context for row, _ in tokens(replace(turn, then=()), self.vocabulary))
 
 
 def of_base(base: str | Path) -> Reading:
