@@ -131,3 +131,13 @@ def one_thread() -> Iterator[None]:
         patch.setenv("OMP_NUM_THREADS", "1")
         yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random model of Llama's architecture as it lies on disk, with `none` as a token; read-only by agreement."""
+    from tests import tiny
+
+    tokenizer = tiny.tokenizer()
+    tokenizer.add_tokens(["none"])
+    return tiny.saved(tmp_path_factory.mktemp("models") / "tiny-llama", tiny.llama(tokenizer), tokenizer)

@@ -81,11 +81,10 @@ def test_the_embedded_model_wants_an_adapter_of_its_own(tmp_path: Path) -> None:
 
 
 def test_the_options_of_a_transformers_model_reach_it(tmp_path: Path) -> None:
-    from tests.test_generate_transformers import tiny_model, tiny_tokenizer
+    from tests import tiny
 
-    tokenizer = tiny_tokenizer()
-    tokenizer.save_pretrained(tmp_path / "tiny")
-    tiny_model(tokenizer).save_pretrained(tmp_path / "tiny")
+    tokenizer = tiny.tokenizer()
+    tiny.saved(tmp_path / "tiny", tiny.qwen(tokenizer), tokenizer)
     spec = f"transformers:{registry.GENERATOR}"
     with pytest.raises(DeviceMissing, match="cuda:99"):
         load_generator(spec, device="cuda:99")()

@@ -18,8 +18,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from llguidance import LLMatcher
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from tokenizers import processors
 
 from gorilla_rag import Gorilla, starter
 from gorilla_rag.answer import Candidate, Hit
@@ -42,68 +41,23 @@ from gorilla_rag.generate.transformers import GPU_DEFAULT, Request, Transformers
 from gorilla_rag.generate.vocabulary import Vocabulary
 from gorilla_rag.generate.write import Writer
 from gorilla_rag.models import registry
+from tests import tiny as models
 from tests.conftest import make_doc
+from tests.tiny import CHATML, ENDS
 
-ENDS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-CHATML = (
-    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
+pytestmark = pytest.mark.usefixtures("one_thread")
 HELLO: list[Message] = [{"role": "system", "content": "Answer."}, {"role": "user", "content": "Which letter?"}]
-
-
-def tiny_tokenizer() -> Any:
-    """A byte-level BPE tokenizer with Qwen's special tokens, trained on the starter corpus."""
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=700, special_tokens=ENDS, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
-    )
-    made.train_from_iterator([f"{doc.description} {doc.api_call}" for doc in starter.documents()], trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=made, eos_token=ENDS[2], pad_token=ENDS[0], chat_template=CHATML, bos_token=None
-    )
-
-
-def tiny_model(tokenizer: Any, *, seed: int = 0, **changes: Any) -> Any:
-    """A random model of Qwen2.5's architecture, with more rows than the tokenizer has tokens, as Qwen's."""
-    torch.manual_seed(seed)
-    shape: dict[str, Any] = {
-        "vocab_size": len(tokenizer) + 36,
-        "hidden_size": 64,
-        "intermediate_size": 192,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 4096,
-        "initializer_range": 0.5,
-        "eos_token_id": tokenizer.convert_tokens_to_ids(ENDS[2]),
-    }
-    return Qwen2ForCausalLM(Qwen2Config(**(shape | changes))).eval()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Matrices of this size are multiplied faster by one thread than shared out to several."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Any:
-    return tiny_tokenizer()
+    return models.tokenizer()
 
 
 @pytest.fixture(scope="module")
 def folder(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model as it lies on disk; read-only by agreement."""
-    target = tmp_path_factory.mktemp("models") / "tiny-qwen"
-    tiny_model(tokenizer).save_pretrained(target)
-    tokenizer.save_pretrained(target)
-    return target
+    return models.saved(tmp_path_factory.mktemp("models") / "tiny-qwen", models.qwen(tokenizer), tokenizer)
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +112,7 @@ def test_the_gpu_default_is_a_model_of_the_architecture_that_is_tested_here() ->
 
 
 def test_the_weight_of_joint_choosing_changes_the_confidence(folder: Path, tokenizer: Any, starter_index: Path) -> None:
-    model = tiny_model(tokenizer)
+    model = models.qwen(tokenizer)
     found = []
     for weight in (0.0, 1.0):
         made = TransformersGenerator.from_model(model, tokenizer, id="in memory", joint_weight=weight)
@@ -176,7 +130,7 @@ def test_label_probabilities_are_the_models_own(tiny: TransformersGenerator, tok
     text = tokenizer.apply_chat_template(HELLO, tokenize=False, add_generation_prompt=True) + '{"choice": "'
     ids = tokenizer(text)["input_ids"]
     with torch.inference_mode():
-        logits = tiny_model(tokenizer)(torch.tensor([ids])).logits[0, -1]
+        logits = models.qwen(tokenizer)(torch.tensor([ids])).logits[0, -1]
     expected = torch.log_softmax(logits[tokenizer.convert_tokens_to_ids(list("ABC"))], dim=-1)
     assert found == pytest.approx(expected.tolist(), abs=1e-4)
     assert usage == Usage(prompt=len(ids), cached=0, completion=1, stopped="length")
@@ -215,7 +169,7 @@ CALLS = schema.choice_grammar([f"sklearn.cluster.{name}(n=1)" for name in ("KMea
 def test_the_cache_and_blocks_of_tokens_write_what_reading_everything_anew_does(
     tiny: TransformersGenerator, tokenizer: Any, grammar: str | None
 ) -> None:
-    model, vocabulary = tiny_model(tokenizer), tiny._vocabulary
+    model, vocabulary = models.qwen(tokenizer), tiny._vocabulary
     tokens = vocabulary.prompt(HELLO, '"')
     expected = vocabulary.text().piece(slowly(model, vocabulary, tokens, grammar, 60))
     text, usage = written(tiny.stream(HELLO, '"', grammar=grammar, max_tokens=60, reuse=False))
@@ -224,7 +178,7 @@ def test_the_cache_and_blocks_of_tokens_write_what_reading_everything_anew_does(
 
 
 def test_tokens_that_the_grammar_forces_are_not_asked_of_the_model(tokenizer: Any) -> None:
-    model = tiny_model(tokenizer)
+    model = models.qwen(tokenizer)
     passes: list[int] = []
     model.register_forward_pre_hook(
         lambda _, args, kwargs: passes.append(kwargs["input_ids"].shape[1]), with_kwargs=True
@@ -345,7 +299,7 @@ def test_repeating_five_words_costs_and_a_quotation_mark_ends_a_repetition() -> 
 
 
 def test_what_begins_every_text_stands_once_whether_or_not_the_template_writes_it() -> None:
-    made = tiny_tokenizer()
+    made = models.tokenizer()
     made.bos_token = ENDS[0]
     begin = made.convert_tokens_to_ids(ENDS[0])
     backend = made.backend_tokenizer
@@ -358,7 +312,7 @@ def test_what_begins_every_text_stands_once_whether_or_not_the_template_writes_i
 
 
 def test_a_template_without_a_system_role_and_a_model_without_a_template_still_get_the_whole_prompt() -> None:
-    made = tiny_tokenizer()
+    made = models.tokenizer()
     for template in ("{% if messages[0]['role'] == 'system' %}{{ raise_exception('no') }}{% endif %}" + CHATML, None):
         made.chat_template = template
         text = made.decode(Vocabulary(made, size=1000, stops=[2]).prompt(HELLO, '{"'))
@@ -382,7 +336,7 @@ def test_bad_requests_are_named(tiny: TransformersGenerator) -> None:
 
 
 def test_a_model_that_fails_or_gives_no_numbers_is_a_clear_error(tokenizer: Any) -> None:
-    model = tiny_model(tokenizer)
+    model = models.qwen(tokenizer)
     made = TransformersGenerator.from_model(model, tokenizer, id="broken")
     model.model.norm.weight.data.fill_(math.nan)
     with pytest.raises(GenerationFailed, match="aren't numbers"):
@@ -404,7 +358,7 @@ def test_a_model_on_disk_is_known_by_its_weights(tiny: TransformersGenerator, fo
 def test_weights_in_several_files_are_read_and_hashed_together(folder: Path, tokenizer: Any, tmp_path: Path) -> None:
     target = copied(folder, tmp_path / "shards")
     (target / "model.safetensors").unlink()
-    tiny_model(tokenizer).save_pretrained(target, max_shard_size="100KB")
+    models.qwen(tokenizer).save_pretrained(target, max_shard_size="100KB")
     made = TransformersGenerator(target, device="cpu")
     assert len(list(target.glob("model-*.safetensors"))) > 1
     assert len(made.sha256) == 64
@@ -507,9 +461,9 @@ def test_a_models_own_code_is_never_run(folder: Path, tmp_path: Path) -> None:
 
 def test_a_tokenizer_of_another_model_is_an_error(tokenizer: Any) -> None:
     with pytest.raises(ModelCorrupt, match="tokens"):
-        TransformersGenerator.from_model(tiny_model(tokenizer, vocab_size=300), tokenizer, id="mixed")
+        TransformersGenerator.from_model(models.qwen(tokenizer, vocab_size=300), tokenizer, id="mixed")
     with pytest.raises(UsageError, match="tokenizer"):
-        TransformersGenerator.from_model(tiny_model(tokenizer), object(), id="none")
+        TransformersGenerator.from_model(models.qwen(tokenizer), object(), id="none")
 
 
 # Four bits
@@ -555,7 +509,7 @@ def adapter(folder: Path, target: Path, tokenizer: Any, *, base: str = "", kind:
         config: Any = peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
     else:
         config = peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=2)
-    made = peft.get_peft_model(tiny_model(tokenizer, **changes), config)
+    made = peft.get_peft_model(models.qwen(tokenizer, **changes), config)
     made.peft_config["default"].base_model_name_or_path = base or str(folder)
     made.save_pretrained(target)
     return target

@@ -65,6 +65,10 @@ def test_a_sentence_names_nothing_else_and_is_one(text: str) -> None:
     assert not re.fullmatch(sentence.pattern("move_file", READ), f"move_file {text}")
 
 
+def test_a_sentence_has_no_character_that_json_forbids() -> None:
+    assert not any(accepts(f"renames the {chr(code)}file of somebody.") for code in range(0x20))
+
+
 def test_a_sentence_has_a_bounded_length() -> None:
     assert accepts("a" + " very" * 40 + " long one.")
     assert not accepts("a" + " very" * 60 + " long one.")

@@ -6,7 +6,6 @@ import json
 import resource
 import shutil
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,15 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from gorilla_rag import starter
 from gorilla_rag.digests import sha256
 from gorilla_rag.errors import (
     AdapterMismatch,
     DeviceMissing,
+    GenerationFailed,
+    GorillaError,
     ModelCorrupt,
     ModelMissing,
     StorageFull,
@@ -33,47 +34,28 @@ from gorilla_rag.generate.adapters import WEIGHTS
 from gorilla_rag.generate.transformers import TransformersGenerator
 from gorilla_rag.generate.vocabulary import Vocabulary
 from gorilla_rag.train import checkpoints
-from gorilla_rag.train.adapter import ADAPTER, Adapter, mean_over_turns, tokens, train_adapter
+from gorilla_rag.train.adapter import ADAPTER, Adapter, mean_over_turns, train_adapter
 from gorilla_rag.train.adapter_gguf import turned_rows, write_gguf
 from gorilla_rag.train.folder import CHECKPOINTS, LOGS
 from gorilla_rag.train.merge import merge_adapter
+from gorilla_rag.train.model_card import README
+from gorilla_rag.train.reading import tokens
 from gorilla_rag.train.settings import AdapterSettings
 from gorilla_rag.train.turns import Turn
-from tests.test_generate_transformers import tiny_tokenizer
+from tests import tiny
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 TURNS = [
     Turn("recall", ({"role": "user", "content": doc.domain},), '{"api_call": "', f'{doc.api_name}"}}', "starter")
     for doc in starter.documents()[:24]
 ]
+TOO_LONG = Turn("recall", ({"role": "user", "content": "word " * 400},), "", "x", "starter")
 SETTINGS = AdapterSettings(epochs=4, rank=8, learning_rate=5e-3, device="cpu", dropout=0.0, checks=1)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Matrices of this size are multiplied faster by one thread than shared out to several."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random model as it lies on disk; read-only by agreement."""
-    target = tmp_path_factory.mktemp("models") / "tiny-llama"
-    tokenizer = tiny_tokenizer()
-    torch.manual_seed(0)
-    shape: dict[str, Any] = {
-        "hidden_size": 64,
-        "intermediate_size": 128,
-        "num_hidden_layers": 2,
-        "initializer_range": 0.3,
-    }
-    heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
-    config = LlamaConfig(vocab_size=len(tokenizer), eos_token_id=tokenizer.eos_token_id, **shape, **heads)
-    LlamaForCausalLM(config).save_pretrained(target)
-    tokenizer.save_pretrained(target)
-    return target
+def base(tiny_llama: Path) -> Path:
+    return tiny_llama
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +75,29 @@ def test_the_loss_falls_and_all_that_goes_with_it_is_written(trained: Adapter) -
     assert list(trained.folder.parent.glob(f"{LOGS}/*"))
     assert not (trained.folder.parent / CHECKPOINTS).exists()
     names = {file.name for file in trained.folder.iterdir()}
-    assert names == {WEIGHTS, "adapter_config.json", adapter_card.CARD, adapter_card.GGUF}
+    assert names == {WEIGHTS, "adapter_config.json", adapter_card.CARD, adapter_card.GGUF, README}
     assert "/" not in json.loads((trained.folder / "adapter_config.json").read_text("utf-8"))["base_model_name_or_path"]
+
+
+def test_the_card_for_people_says_what_the_machines_card_says(base: Path, tmp_path: Path, trained: Adapter) -> None:
+    card = json.loads((trained.folder / adapter_card.CARD).read_text("utf-8"))
+    text = (trained.folder / README).read_text("utf-8")
+    assert 'base_model: "tiny-llama"' in text.split("---")[1]
+    assert f"SHA-256 `{card['base']['sha256']}`" in text
+    assert "| starter | 24 | 24 |" in text
+    assert "Left out of these 24 turns, as they have more than 1,024 tokens: 0." in text
+    assert f"{', '.join(map(str, trained.losses))}." in text
+    assert str(base) not in text
+    again = train_adapter(
+        [*TURNS[:8], TOO_LONG],
+        base,
+        tmp_path / "run",
+        settings=AdapterSettings(longest=256, device="cpu"),
+        check=lambda _: {"right": 0.25},
+    )
+    text = (again.folder / README).read_text("utf-8")
+    assert "Left out of these 9 turns, as they have more than 256 tokens: 1." in text
+    assert "| Step | right |\n| --- | --: |\n| 0 | 0.25 |\n| 1 | 0.25 |" in text
 
 
 def test_a_model_learns_one_turn_by_heart(base: Path, tmp_path: Path) -> None:
@@ -232,7 +235,7 @@ CONVERSATION = replace(
 
 
 def test_a_conversation_is_one_row_in_which_all_that_is_written_is_learnt() -> None:
-    tokenizer = tiny_tokenizer()
+    tokenizer = tiny.tokenizer()
     vocabulary = Vocabulary(tokenizer, size=len(tokenizer), stops=())
     ((row, mask),) = tokens(CONVERSATION, vocabulary)
     written = "".join(tokenizer.decode([token]) if learnt else "\0" for token, learnt in zip(row, mask, strict=True))
@@ -245,7 +248,7 @@ def test_a_conversation_is_one_row_in_which_all_that_is_written_is_learnt() -> N
 
 
 def test_a_template_that_forgets_what_was_said_gets_a_row_for_each_question() -> None:
-    tokenizer = tiny_tokenizer()
+    tokenizer = tiny.tokenizer()
     tokenizer.chat_template = "{{ messages[-1]['content'] }} "
     rows = list(tokens(CONVERSATION, Vocabulary(tokenizer, size=len(tokenizer), stops=())))
     assert len(rows) == 3
@@ -283,15 +286,50 @@ def test_a_training_starts_from_no_adapter_of_other_weights_prompts_or_origin(
 
 
 def test_turns_that_are_too_long_are_counted(base: Path, tmp_path: Path) -> None:
-    long = Turn("recall", ({"role": "user", "content": "word " * 400},), "", "x", "starter")
-    made = train_adapter(
-        [*TURNS[:8], long], base, tmp_path / "run", settings=AdapterSettings(longest=256, device="cpu")
-    )
+    settings = AdapterSettings(longest=256, device="cpu")
+    made = train_adapter([*TURNS[:8], TOO_LONG], base, tmp_path / "run", settings=settings)
     assert (made.turns, made.too_long) == (8, 1)
     with pytest.raises(UsageError, match="more than 20 tokens"):
-        train_adapter([long], base, tmp_path / "other", settings=AdapterSettings(longest=20, device="cpu"))
+        train_adapter([TOO_LONG], base, tmp_path / "other", settings=AdapterSettings(longest=20, device="cpu"))
     with pytest.raises(UsageError, match="nothing to train on"):
         train_adapter([], base, tmp_path / "third")
+
+
+def test_turns_longer_than_the_bases_context_are_too_long_whatever_the_setting(base: Path, tmp_path: Path) -> None:
+    small = Path(shutil.copytree(base, tmp_path / "small"))
+    config = json.loads((small / "config.json").read_text("utf-8"))
+    (small / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 256}), encoding="utf-8")
+    made = train_adapter([*TURNS[:8], TOO_LONG], small, tmp_path / "run", settings=AdapterSettings(device="cpu"))
+    assert (made.turns, made.too_long) == (8, 1)
+    assert "more than 256 tokens: 1" in (made.folder / README).read_text("utf-8")
+    with pytest.raises(UsageError, match="more than 256 tokens") as caught:
+        train_adapter([TOO_LONG], small, tmp_path / "other", settings=AdapterSettings(device="cpu"))
+    assert "longer context" in caught.value.hint
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    ("template", "error", "match"),
+    [
+        (None, UsageError, "no chat template"),
+        ("{{ raise_exception('never') }}", GenerationFailed, "never"),
+        ("{% if %}", GenerationFailed, "chat template"),
+        ("{{ messages[0]['content'] + 1 }}", GenerationFailed, "chat template"),
+        ({"tool_use": "x"}, GenerationFailed, "multiple chat templates"),
+    ],
+    ids=["none", "refuses", "no syntax", "wrong types", "several"],
+)
+def test_a_base_without_a_chat_template_that_works_is_refused_and_leaves_nothing_behind(
+    base: Path, tmp_path: Path, template: Any, error: type[GorillaError], match: str
+) -> None:
+    target = Path(shutil.copytree(base, tmp_path / "other"))
+    (target / "chat_template.jinja").unlink()
+    tokenizer = AutoTokenizer.from_pretrained(target)
+    tokenizer.chat_template = template
+    tokenizer.save_pretrained(target)
+    with pytest.raises(error, match=match):
+        train_adapter(TURNS, target, tmp_path / "run", settings=SETTINGS)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -362,6 +400,11 @@ def test_a_merged_model_answers_as_base_and_adapter_do(base: Path, tmp_path: Pat
     before = bare.label_log_probabilities(TURNS[0].messages, TURNS[0].prefill, "ABC", reuse=False)[0]
     assert before != pytest.approx(one.label_log_probabilities(TURNS[0].messages, TURNS[0].prefill, "ABC")[0], abs=1e-2)
     assert {file.name for file in merged.iterdir()} >= {"model.safetensors", "config.json", "tokenizer.json"}
+    text, adapters = ((one / README).read_text("utf-8") for one in (merged, weighted))
+    assert "library_name: transformers\n" in text
+    assert "--generator transformers:MODEL" in text
+    assert "--adapter" not in text
+    assert text.partition("## What it was")[2] == adapters.partition("## What it was")[2]
 
 
 def test_merging_refuses_what_does_not_belong_together_and_overwrites_nothing(

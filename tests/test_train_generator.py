@@ -3,49 +3,32 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from gorilla_rag import Gorilla, starter
+from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.encoders.embedded import EmbeddedEncoder
 from gorilla_rag.errors import BenchmarkError, UsageError
 from gorilla_rag.generate import adapter_card
 from gorilla_rag.generate.load import load_generator
 from gorilla_rag.index import change
 from gorilla_rag.train.examples import read_examples
-from gorilla_rag.train.generator import TURNS
+from gorilla_rag.train.generator import LONG_HELD, TURNS, train_on_examples
+from gorilla_rag.train.settings import AdapterSettings
 from tests.test_cli import run as command
-from tests.test_generate_transformers import tiny_tokenizer
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 DOCS = starter.documents()[:30]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Matrices of this size are multiplied faster by one thread than shared out to several."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("models") / "tiny-llama"
-    tokenizer = tiny_tokenizer()
-    tokenizer.add_tokens(["none"])
-    torch.manual_seed(0)
-    shape: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1}
-    config = LlamaConfig(vocab_size=len(tokenizer), num_attention_heads=2, eos_token_id=tokenizer.eos_token_id, **shape)
-    LlamaForCausalLM(config).save_pretrained(target)
-    tokenizer.save_pretrained(target)
-    return target
+def base(tiny_llama: Path) -> Path:
+    return tiny_llama
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +89,67 @@ def test_an_adapter_is_trained_measured_and_taken(base: Path, index: Path, quest
     again = run(*words, "--resume")
     assert again.returncode == 0, again.stderr
     assert "adapter " in again.stdout
+
+
+def configured(base: Path, target: Path, **changes: Any) -> Path:
+    """A copy of a model with another config.json."""
+    made = Path(shutil.copytree(base, target))
+    config = json.loads((made / "config.json").read_text(encoding="utf-8"))
+    (made / "config.json").write_text(json.dumps(config | changes), encoding="utf-8")
+    return made
+
+
+def test_a_base_without_a_chat_template_is_refused_before_the_index_is_read(base: Path, tmp_path: Path) -> None:
+    bare = Path(shutil.copytree(base, tmp_path / "bare"))
+    (bare / "chat_template.jinja").unlink()
+    found = run("--base", bare, "--index", "nowhere", "--questions", "q", "--out", tmp_path / "out")
+    assert found.returncode == UsageError.exit_code
+    assert "has no chat template" in " ".join(found.stderr.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_context_that_nothing_fits_is_refused_before_anything_is_written(
+    base: Path, index: Path, questions: Path, tmp_path: Path
+) -> None:
+    small = configured(base, tmp_path / "small", max_position_embeddings=64)
+    with pytest.raises(UsageError, match="more than 64 tokens"):
+        train_on_examples(index, questions, tmp_path / "out", base=small, settings=AdapterSettings(device="cpu"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_questions_and_documents_are_cut_to_the_bases_context_and_what_is_too_long_is_counted(
+    base: Path, encoder: EmbeddedEncoder, tmp_path: Path
+) -> None:
+    """Every other document's call alone is longer than the context; so would all questions be."""
+    docs = [
+        ApiDoc(
+            id=str(number),
+            api_call=f"tools.f{number}({', '.join(f'argument_{n}' for n in range(1 if number % 2 else 200))})",
+            api_name=f"tools.f{number}",
+            functionality=f"does task number {number} " + "of many tasks " * 100,
+        )
+        for number in range(30)
+    ]
+    change.build(tmp_path / "index", docs, encoder)
+    rows = [
+        {
+            "question": f"{number} tasks please " + "very much " * 200,
+            "relevant_ids": [str(number)],
+            "calls": [{}],
+            "explanation": f"tools.f{number} does what you want with it.",
+        }
+        for number in range(30)
+    ]
+    file = tmp_path / "questions.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    small = configured(base, tmp_path / "small", max_position_embeddings=700)
+    settings = AdapterSettings(epochs=0.1, batch=4, rank=4, device="cpu")
+    made = train_on_examples(tmp_path / "index", file, tmp_path / "out", base=small, settings=settings)
+    assert made.adapter.too_long > 0
+    assert made.adapter.turns > 0
+    assert made.unwritable[LONG_HELD] > 0
+    assert made.held > 0
+    assert "0" in made.adapter.checks
 
 
 @pytest.mark.parametrize(

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from gorilla_rag.answer import NONE, Candidate, Hit
 from gorilla_rag.apidoc import ApiDoc
-from gorilla_rag.generate.base import Message, Usage
+from gorilla_rag.generate.base import Message
 from gorilla_rag.generate.write import Labels, Writer
 from gorilla_rag.train import turns
 from gorilla_rag.train.turns import Reader, Turn, Unwritable
+from tests.toys import Asked, Toy
 
-READER = Reader(2048, lambda text: len(text.split()))
+READER = Reader(Toy.context, Toy().count_tokens)
 WEATHER = ApiDoc(
     id="weather",
     api_call="get_forecast",
@@ -43,45 +45,20 @@ ROTATE = ApiDoc(
 )
 
 
-class Scripted:
-    """A generator that writes what it is told to, and keeps what it was asked."""
-
-    id, sha256, context, joint_weight, refuses = "scripted", "", 2048, 0.0, False
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.asked: list[tuple[tuple[Message, ...], str]] = []
-
-    def count_tokens(self, text: str) -> int:
-        return READER.count_tokens(text)
-
-    def label_log_probabilities(
-        self, messages: Sequence[Message], prefill: str, labels: Sequence[str], *, reuse: bool = True
-    ) -> tuple[list[float], Usage]:
-        del reuse
-        self.asked.append((tuple(messages), prefill))
-        return [0.0] * len(labels), Usage(1, 0, 1, "length")
-
-    def stream(
-        self,
-        messages: Sequence[Message],
-        prefill: str,
-        *,
-        grammar: str | None,
-        max_tokens: int,
-        reuse: bool = True,
-        schema: Mapping[str, Any] | None = None,
-    ) -> Iterator[str | Usage]:
-        del grammar, max_tokens, reuse, schema
-        self.asked.append((tuple(messages), prefill))
-        yield self.text
-        yield Usage(1, 0, 1, "stop")
+def scripted(text: str) -> Toy:
+    """A model that writes what it is told to."""
+    return Toy(lambda _: text)
 
 
-def filled(turn: Turn | None, doc: ApiDoc, question: str) -> tuple[Scripted, list[dict[str, Any]]]:
+def put(asked: Sequence[Asked]) -> list[tuple[tuple[Message, ...], str]]:
+    """What a model was asked, as a turn has it."""
+    return [(tuple(one.messages), one.prefill) for one in asked]
+
+
+def filled(turn: Turn | None, doc: ApiDoc, question: str) -> tuple[Toy, list[dict[str, Any]]]:
     """What the writer asks of a model that writes a turn, and the arguments that it reads from it."""
     assert turn is not None
-    model = Scripted(turn.target)
+    model = scripted(turn.target)
     found = Writer(lambda: model, question).calls(doc, "C", question, most=turns.MOST_CALLS)
     return model, [json.loads(one.written) for one in found]
 
@@ -101,7 +78,7 @@ def test_what_fills_in_a_tool_is_asked_and_read_as_ask_does(question: str, calls
     turn = turns.filling(question, WEATHER, calls, "C", READER, source="x")
     model, found = filled(turn, WEATHER, question)
     assert turn is not None
-    assert model.asked == [(turn.messages, turn.prefill)]
+    assert put(model.asked) == [(turn.messages, turn.prefill)]
     assert found == calls
 
 
@@ -118,7 +95,7 @@ def test_an_argument_of_python_that_is_not_given_is_the_users_own_variable() -> 
     assert turn is not None
     assert turn.target == '{"image": {"$expr": "image"}, "angle": 90}'
     model, (values,) = filled(turn, ROTATE, question)
-    assert model.asked == [(turn.messages, turn.prefill)]
+    assert put(model.asked) == [(turn.messages, turn.prefill)]
     assert values == {"image": {"$expr": "image"}, "angle": 90}
 
 
@@ -141,9 +118,9 @@ def candidates(*docs: ApiDoc) -> list[Candidate]:
 def test_choosing_is_asked_as_ask_does() -> None:
     shown = candidates(ROTATE, WEATHER)
     turn = turns.choosing("Forecast for Oslo", shown, 1, READER, source="x")
-    model = Scripted("")
+    model = Toy()
     Writer(lambda: model, "Forecast for Oslo").labels(shown, "Forecast for Oslo")
-    assert model.asked == [(turn.messages, turn.prefill)]
+    assert put(model.chose) == [(turn.messages, turn.prefill)]
     assert turn.target == 'B"}'
     assert turns.choosing("Bake a cake", shown, None, READER, source="x").target == f'{NONE}"}}'
 
@@ -151,11 +128,10 @@ def test_choosing_is_asked_as_ask_does() -> None:
 def test_choosing_none_is_asked_as_ask_does_of_a_model_that_has_learnt_it() -> None:
     shown = candidates(ROTATE, WEATHER)
     turn = turns.choosing("Forecast for Oslo", shown, 1, READER, source="x", may_refuse=True)
-    model = Scripted("")
-    model.refuses = True
+    model = Toy(refuses=True)
     found = Writer(lambda: model, "Forecast for Oslo").labels(shown, "Forecast for Oslo")
-    assert model.asked == [(turn.messages, turn.prefill)]
-    assert found == Labels((0.0, 0.0), 1.0)
+    assert put(model.chose) == [(turn.messages, turn.prefill)]
+    assert found == Labels((-0.01, -9.0), math.exp(-9.0))
 
 
 def test_a_right_candidate_without_room_is_not_taught() -> None:
@@ -181,13 +157,13 @@ def test_explaining_is_asked_and_read_as_ask_does() -> None:
     )
     shown = turns.shown_arguments(question, WEATHER, {"place": "Oslo"})
     turn = turns.explaining(question, WEATHER, shown, text, "C", READER, source="x")
-    model = Scripted(turn.target)
+    model = scripted(turn.target)
     writer = Writer(lambda: model, question)
     turn_of_arguments = turns.filling(question, WEATHER, [{"place": "Oslo"}], "C", READER, source="x")
     assert turn_of_arguments is not None
-    (arguments,) = Writer(lambda: Scripted(turn_of_arguments.target), question).calls(WEATHER, "C", question)
+    (arguments,) = Writer(lambda: scripted(turn_of_arguments.target), question).calls(WEATHER, "C", question)
     assert "".join(writer.explanation(WEATHER, "C", arguments)) == text
-    assert model.asked == [(turn.messages, turn.prefill)]
+    assert put(model.asked) == [(turn.messages, turn.prefill)]
 
 
 @pytest.mark.parametrize(
@@ -211,11 +187,11 @@ def test_the_call_before_an_explanation_is_shown_as_ask_shows_it() -> None:
     given = {"unit": "fahrenheit", "days": 3, "place": "Oslo"}
     turn = turns.filling(question, WEATHER, [given], "C", READER, source="x", most=1)
     assert turn is not None
-    (found,) = Writer(lambda: Scripted(turn.target), question).calls(WEATHER, "C", question)
+    (found,) = Writer(lambda: scripted(turn.target), question).calls(WEATHER, "C", question)
     assert json.dumps(turns.shown_arguments(question, WEATHER, given)) == found.written
     turned = turns.filling("turn it by 90 degrees", ROTATE, [{"angle": 90}], "C", READER, source="x")
     assert turned is not None
-    (rotated,) = Writer(lambda: Scripted(turned.target), "turn it by 90 degrees").calls(
+    (rotated,) = Writer(lambda: scripted(turned.target), "turn it by 90 degrees").calls(
         ROTATE, "C", "turn it by 90 degrees"
     )
     assert json.dumps(turns.shown_arguments("turn it by 90 degrees", ROTATE, {"angle": 90})) == rotated.written
@@ -235,8 +211,8 @@ def test_a_single_call_is_asked_otherwise_where_there_may_be_several() -> None:
 def test_a_call_from_memory_is_asked_as_ask_does() -> None:
     call, said = "weather.get(place='Oslo')", "weather.get tells the weather in Oslo."
     turn = turns.recalling("Forecast for Oslo", call, said, READER, source="x")
-    model = Scripted(turn.target)
+    model = scripted(turn.target)
     draft, reason = Writer(lambda: model, "Forecast for Oslo").recall((), None)
-    assert model.asked == [(turn.messages, turn.prefill)]
+    assert put(model.asked) == [(turn.messages, turn.prefill)]
     assert draft is not None, reason
     assert (draft.choice, draft.explanation) == (call, said)

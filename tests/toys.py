@@ -46,13 +46,15 @@ class Toy:
     Attributes:
         says: what follows the beginning.
         label: the place of the label that it would choose.
-        asked: everything that it was asked.
+        asked: everything that it was asked to write.
+        chose: everything that it was asked to choose.
         read: how many pieces were taken of all that it wrote.
     """
 
     says: Callable[[Asked], str] = lambda _: ""
     label: Callable[[Sequence[Message]], int] = lambda _: 0
     asked: list[Asked] = field(default_factory=list)
+    chose: list[Asked] = field(default_factory=list)
     read: int = 0
     id: str = "toy"
     sha256: str = ""
@@ -73,6 +75,7 @@ class Toy:
         reuse: bool = True,
     ) -> tuple[list[float], Usage]:
         """Nearly certain of one."""
+        self.chose.append(Asked(messages, prefill, None, None))
         chosen = self.label(messages)
         return [-0.01 if place == chosen else -9.0 for place in range(len(labels))], Usage(1, 0, 1, "length")
 

@@ -107,14 +107,31 @@ def tokenizer(found: Checkpoint) -> Any:
         ExtraMissing: a GGUF file needs a package that isn't installed.
         ModelCorrupt: files that can't be read, or that need code of their own.
     """
-    shared: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    if found.gguf:
-        _need("gguf", "transformers")
-        shared["gguf_file"] = found.gguf
+    shared = _shared(found)
     try:
         return transformers.AutoTokenizer.from_pretrained(str(found.folder), **shared)
     except (OSError, ValueError, LookupError, struct.error) as error:
         raise _unreadable(found, str(error)) from error
+
+
+def context(found: Checkpoint) -> int | None:
+    """How many tokens a model reads by its configuration, which is all that is loaded; `None` where it doesn't say.
+
+    Raises:
+        ExtraMissing: a GGUF file needs a package that isn't installed.
+        ModelCorrupt: files that can't be read, or that need code of their own.
+    """
+    shared = _shared(found)
+    try:
+        return positions(transformers.AutoConfig.from_pretrained(str(found.folder), **shared))
+    except (OSError, ValueError, LookupError, struct.error) as error:
+        raise _unreadable(found, str(error)) from error
+
+
+def positions(config: Any) -> int | None:
+    """How many tokens a model of this configuration reads; `None` where it doesn't say."""
+    longest: int | None = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return longest
 
 
 def digest(files: Sequence[Path]) -> str:
@@ -145,6 +162,15 @@ def _options(found: Checkpoint, device: torch.device, dtype: Dtype | None, quant
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=chosen
         )
     return options
+
+
+def _shared(found: Checkpoint) -> dict[str, Any]:
+    """What transformers has to know to read a file that isn't weights."""
+    shared: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    if found.gguf:
+        _need("gguf", "transformers")
+        shared["gguf_file"] = found.gguf
+    return shared
 
 
 def _need(package: str, extra: str) -> None:

@@ -33,7 +33,7 @@ def grammar(read: str) -> tuple[str, int]:
     """
     word = _word(read, f"{_LETTER}+(['-]{_LETTER}+)*")
     text = rf" {_LETTER}+(['-]{_LETTER}+)*({_between()}{word})*[)']?\.".replace("/", r"\/")
-    rules = f'start: SENTENCE "\\"}}"\nSENTENCE: /{text}/ & /[^"]{{{_SHORTEST},{LENGTH}}}/'
+    rules = f'start: SENTENCE "\\"}}"\nSENTENCE: /{text}/ & /[^"\\x00-\\x1f]{{{_SHORTEST},{LENGTH}}}/'
     return f"%llguidance {{}}\n{rules}", LENGTH + len('"}')
 
 

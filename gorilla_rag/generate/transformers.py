@@ -119,7 +119,7 @@ class TransformersGenerator:
 
     def _begin(self, model: Any, tokenizer: Any, name: str, context: int | None, joint_weight: float) -> None:
         config = model.config.get_text_config()
-        longest = getattr(config, "max_position_embeddings", None) or context or CONTEXT
+        longest = checkpoint.positions(config) or context or CONTEXT
         if context is not None and not 1 <= context <= longest:
             raise UsageError(f"context is {context}", hint=f"the model has 1 to {longest}")
         self.id, self.context, self.joint_weight = name, context or min(CONTEXT, longest), joint_weight

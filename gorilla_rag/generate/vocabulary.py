@@ -115,7 +115,7 @@ class Vocabulary:
             return "".join(f"{message['content']}\n\n" for message in messages)
         try:
             return self._templated(messages)
-        except jinja2.TemplateError as error:
+        except (jinja2.TemplateError, TypeError, ValueError) as error:  # its own, of wrong types, or of several none
             if messages[0]["role"] != "system":
                 raise GenerationFailed(f"the model's chat template: {error}", hint="use another model") from error
         # Some templates know no system role; there, what it says begins the user's turn.

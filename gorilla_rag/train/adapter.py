@@ -42,7 +42,8 @@ from gorilla_rag.generate.disk import disk_errors
 from gorilla_rag.generate.prompt import PROMPT_VERSION
 from gorilla_rag.generate.transformers import TransformersGenerator
 from gorilla_rag.generate.vocabulary import Vocabulary
-from gorilla_rag.train import adapter_gguf, checkpoints, folder, watch
+from gorilla_rag.train import adapter_gguf, checkpoints, folder, reading, watch
+from gorilla_rag.train.model_card import README, model_card
 from gorilla_rag.train.settings import AdapterSettings
 from gorilla_rag.train.turns import Turn
 from gorilla_rag.train.watch import Progress
@@ -102,13 +103,13 @@ def train_adapter(
         progress: told how many of how many steps are done.
 
     Raises:
-        UsageError: no turns, or none that is short enough; `out` holds another training; nothing to resume, or with
-            other settings or turns.
+        UsageError: no turns, or none that is short enough; `base` has no chat template; `out` holds another training;
+            nothing to resume, or with other settings or turns.
         ModelMissing, ModelCorrupt: `base` isn't a model that can be loaded, or `start` no adapter.
         AdapterMismatch: `start` is for another base or other prompts, or isn't one of this project.
         TrainingDiverged: the loss isn't a number any more; the last good checkpoint stays.
         StorageFull: the disk is full; the last whole checkpoint stays and can be resumed.
-        GenerationFailed: the device has too little memory.
+        GenerationFailed: the device has too little memory; the base's chat template fails.
         DeviceMissing, ExtraMissing: this machine doesn't have the device; a package isn't installed.
     """
     settings = settings or AdapterSettings()
@@ -119,10 +120,9 @@ def train_adapter(
     reached, done = _prepared(out, record, resume=resume)
     if done:
         return done
-    model, tokenizer = _loaded(found, settings)
-    if start:
-        model = adapters.attach(model, start, found.names, trainable=True)
-    rows, too_long = _rows(turns, tokenizer, model, settings.longest)
+    model, tokenizer = _loaded(found, settings, start)
+    longest = min(settings.longest, checkpoint.positions(model.config) or settings.longest)
+    rows, too_long = _rows(turns, tokenizer, model, longest)
     if not resume:
         folder.begin(out, record)
     with disk_errors(out), _memory(settings):
@@ -130,32 +130,33 @@ def train_adapter(
         trainer = _trainer(model, tokenizer, rows, out, settings, [measured, watch.Told(progress)])
         with disable_input_dtype_casting(trainer.model):  # autocast chooses; to float32 and back takes a tenth longer
             ran = trainer.train(resume_from_checkpoint=str(reached) if reached else None)
-        name = min(found.names)
-        trainer.model.peft_config["default"].base_model_name_or_path = name
-        _save(trainer.model, out, _card(name, settings, ran.global_step, measured.found, record))
-    seconds, losses = ran.metrics["train_runtime"], watch.losses(trainer.state)
+        losses = watch.losses(trainer.state)
+        card = _card(min(found.names), settings, ran.global_step, measured.found, record)
+        _save(trainer.model, out, card, model_card(card, turns, too_long=too_long, longest=longest, losses=losses))
+    seconds = ran.metrics["train_runtime"]
     made = Adapter(out / ADAPTER, ran.global_step, seconds, len(rows), too_long, losses, measured.found)
     folder.close(out, {name: value for name, value in asdict(made).items() if name != "folder"})
     return made
 
 
-def _loaded(found: checkpoint.Checkpoint, settings: AdapterSettings) -> tuple[Any, Any]:
-    """The base on its device, in bf16 where that is the faster, and its tokenizer.
+def _loaded(found: checkpoint.Checkpoint, settings: AdapterSettings, start: Path | None) -> tuple[Any, Any]:
+    """The base on its device, in bf16 where that is the faster, with what is gone on from; and its tokenizer.
 
     Raises:
-        UsageError: it has none of the projections that are adapted, or not all.
+        UsageError: it has none of the projections that are adapted, or not all; it has no chat template.
     """
     place = devices.find(settings.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     low = torch.cuda.is_bf16_supported() if place.type == "cuda" else has_fast_bf16()
     model, tokenizer = checkpoint.load(
         found, device=place, dtype="bfloat16" if low else "float32", quantize=settings.quantize
     )
+    reading.check_template(tokenizer, found.id)
     there = {name.rpartition(".")[2] for name, _ in model.named_modules()}
     if missing := [name for name in PROJECTIONS if name not in there]:
         raise UsageError(
             f"{found.id!r} has no {', '.join(missing)}", hint="use a model of Llama's shape, such as Qwen's or SmolLM2"
         )
-    return model, tokenizer
+    return adapters.attach(model, start, found.names, trainable=True) if start else model, tokenizer
 
 
 @contextmanager
@@ -174,44 +175,13 @@ def _memory(settings: AdapterSettings) -> Iterator[None]:
         ) from error
 
 
-def counter(base: str | Path) -> Callable[[str], int]:
-    """How many tokens a text has for a model; its weights aren't loaded.
-
-    Raises:
-        ModelMissing, ModelCorrupt: it isn't there, or can't be read.
-    """
-    tokenizer = checkpoint.tokenizer(checkpoint.find(base))
-    return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
-
-
-def tokens(turn: Turn, vocabulary: Vocabulary) -> Iterator[tuple[list[int], list[int]]]:
-    """A turn's rows: tokens as a generator reads them, and for each 1 where it is to be written, with its end.
-
-    One row, or more where the vocabulary's template writes a conversation otherwise once it goes on.
-    """
-    end = min(vocabulary.stops)
-    messages, target = list(turn.messages), turn.target
-    row: list[int] = []
-    mask: list[int] = []
-    for said, following in (*turn.then, (None, "")):
-        before, written = vocabulary.prompt(messages, turn.prefill), [*vocabulary.tokens(target), end]
-        if before[: len(row)] != row:
-            yield row, mask
-            row, mask = [], []
-        mask += [0] * (len(before) - len(row)) + [1] * len(written)
-        row = before + written
-        if said:
-            messages += [{"role": "assistant", "content": turn.prefill + target}, said]
-            target = following
-    yield row, mask
-
-
 def _rows(turns: Sequence[Turn], tokenizer: Any, model: Any, longest: int) -> tuple[Dataset, int]:
     vocabulary = Vocabulary(tokenizer, size=model.config.get_text_config().vocab_size, stops=())
-    encoded = [row for turn in turns for row in tokens(turn, vocabulary)]
+    encoded = [row for turn in turns for row in reading.tokens(turn, vocabulary)]
     kept = [(row, mask) for row, mask in encoded if len(row) <= longest]
     if not kept:
-        raise UsageError(f"every turn has more than {longest} tokens", hint="raise the setting `longest`")
+        hint = "raise the setting `longest`, or take a base with a longer context where that is the limit"
+        raise UsageError(f"every turn has more than {longest} tokens", hint=hint)
     columns = {"input_ids": [row for row, _ in kept], "completion_mask": [mask for _, mask in kept]}
     return Dataset.from_dict(columns), len(encoded) - len(kept)
 
@@ -429,12 +399,13 @@ def _card(
     }
 
 
-def _save(model: Any, out: Path, card: Mapping[str, Any]) -> None:
+def _save(model: Any, out: Path, card: Mapping[str, Any], readme: str) -> None:
     partial = out / f".{ADAPTER}.partial"
     shutil.rmtree(partial, ignore_errors=True)
+    model.peft_config["default"].base_model_name_or_path = card["base"]["name"]
     # Embeddings aren't adapted; to find that out by itself, PEFT would ask the hub for the base.
     model.save_pretrained(str(partial), safe_serialization=True, save_embedding_layers=False)
-    (partial / "README.md").unlink(missing_ok=True)
+    write_text(partial / README, readme)  # in the place of PEFT's own, an empty form
     shape = model.config.get_text_config().to_dict()
     if shape["model_type"] in adapter_gguf.ARCHITECTURES:
         adapter_gguf.write_gguf(partial, shape, partial / GGUF)

@@ -92,7 +92,7 @@ def _overview(corpora: Sequence[Corpus]) -> Iterator[str]:
     yield "| Corpus | From | Licence | Documents | Questions |"
     yield "|---|---|---|--:|--:|"
     for corpus in corpora:
-        cells = (_cell(corpus.name), _cell(corpus.origin), _cell(corpus.licence))
+        cells = (cell(corpus.name), cell(corpus.origin), cell(corpus.licence))
         yield f"| {' | '.join(cells)} | {len(corpus.docs):,} | {len(corpus.pairs):,} |"
     documents, questions = sum(len(one.docs) for one in corpora), sum(len(one.pairs) for one in corpora)
     yield f"| all | | | {documents:,} | {questions:,} |"
@@ -103,7 +103,7 @@ def _by_made(corpora: Sequence[Corpus]) -> Iterator[str]:
     yield "| Made from | Questions |"
     yield "|---|--:|"
     for made, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        yield f"| {_cell(made)} | {count:,} |"
+        yield f"| {cell(made)} | {count:,} |"
     omitting = sum(bool(pair.omitted) for corpus in corpora for pair in corpus.pairs)
     yield ""
     yield f"{omitting:,} are trained with their document without the text that the question was made from."
@@ -114,7 +114,7 @@ def _removed(duplicates: int, leaks: Sequence[Leak], evaluation: Sequence[str]) 
     yield f"- {duplicates:,} questions that stood there before."
     yield f"- {len(leaks):,} questions that resemble an evaluation question{against}."
     for leak in sorted(leaks, key=lambda leak: (-leak.overlap, leak.question))[:_LISTED]:
-        yield f"    - {_cell(leak.question)!r}, as {_cell(leak.resembles)!r} ({leak.overlap:.2f})"
+        yield f"    - {cell(leak.question)!r}, as {cell(leak.resembles)!r} ({leak.overlap:.2f})"
     if len(leaks) > _LISTED:
         yield f"    - … and {len(leaks) - _LISTED:,} more."
 
@@ -137,7 +137,8 @@ def _pair(file: Path, number: int, line: str) -> tuple[str, Pair]:
         raise BenchmarkError(f"no pair: {error}", file=str(file), line=number, hint=hint) from error
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """A text as it may stand in a table of Markdown."""
     return plain(text).replace("|", "\\|")
 
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from gorilla_rag.encoders.load import of_index
 from gorilla_rag.errors import UsageError
 from gorilla_rag.files import write_text
-from gorilla_rag.generate.prompt import CountTokens
 from gorilla_rag.index import manifest
 from gorilla_rag.index.index import Index
 from gorilla_rag.models import registry
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from gorilla_rag.train.watch import Progress
 
 TURNS, CARD = "turns.jsonl", "card.md"
-CONTEXT = 2048
+LONG_HELD = "held back, and longer than the base's context"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class Learnt:
         adapter: the training.
         steps: how many turns of each step were learnt from.
         held: how many were held back.
-        unwritable: why others couldn't be, and how many.
+        unwritable: why others couldn't be, or couldn't be measured, and how many.
         duplicates: how many questions stood there before.
         leaks: those that resemble an evaluation question.
         read: the file's questions, and what of it wasn't one.
@@ -91,18 +90,20 @@ def train_on_examples(
 
     Raises:
         UsageError: nothing is left to train on; whatever `train_adapter` refuses.
+        GenerationFailed: whatever is that in `train_adapter`.
         BenchmarkError: a file of questions that can't be used.
         IndexMissing, IndexCorrupt, IndexMismatch, ModelMissing, ModelCorrupt: index or base can't be opened.
         ExtraMissing: the extra `train` isn't installed.
         TrainingDiverged, StorageFull, DeviceMissing: the training failed.
     """
-    from gorilla_rag.train import adapter
+    from gorilla_rag.train import adapter, reading
     from gorilla_rag.train.held_back_turns import measured
 
     settings, target = settings or AdapterSettings(), Path(out)
     folder.check(target, resume=resume)
-    material = _material(index, Path(questions), adapter.counter(base), evaluation, settings.seed)
-    held = material.held.turns
+    base_reads = reading.of_base(base)
+    material = _material(index, Path(questions), base_reads.reader, evaluation, settings.seed)
+    held = tuple(turn for turn in material.held.turns if base_reads.holds(turn))
 
     def check(generator: TransformersGenerator) -> Mapping[str, float]:
         return measured(generator, held)
@@ -119,7 +120,7 @@ def train_on_examples(
     )
     _write(target, material, evaluation)
     steps = Counter[str](turn.step for turn in material.turned.turns)
-    unwritable = material.turned.unwritable
+    unwritable = material.turned.unwritable + Counter({LONG_HELD: len(material.held.turns) - len(held)})
     return Learnt(found, steps, len(held), unwritable, material.duplicates, material.leaks, material.read)
 
 
@@ -143,7 +144,7 @@ class _Material:
 
 
 def _material(
-    index: str | Path, questions: Path, count_tokens: CountTokens, evaluation: Sequence[str | Path], seed: int
+    index: str | Path, questions: Path, reader: Reader, evaluation: Sequence[str | Path], seed: int
 ) -> _Material:
     """Reads examples and makes their turns.
 
@@ -157,7 +158,6 @@ def _material(
         examples, read = read_examples(questions, docs)
         corpus, duplicates, leaks = _kept(examples, docs, questions, evaluation)
         train, held = split(corpus, seed=seed)
-        reader = Reader(CONTEXT, count_tokens)
         made, other = (_turned(part, examples, opened, reader, seed) for part in (train, held))
     finally:
         opened.close()

@@ -12,6 +12,7 @@ from pathlib import Path
 from gorilla_rag.errors import ExtraMissing, UsageError
 from gorilla_rag.files import write_text
 from gorilla_rag.generate import adapter_card
+from gorilla_rag.train.model_card import README, merged_card
 
 try:
     import torch
@@ -26,7 +27,7 @@ except ImportError as error:
 
 
 def merge_adapter(base: str | Path, adapter: Path, out: Path, *, dtype: Dtype = "bfloat16") -> Path:
-    """Merges an adapter with its base and writes both as one model, with the adapter's card.
+    """Merges an adapter with its base and writes both as one model, with the adapter's cards.
 
     Each changed weight is `W + alpha / rank * B A` (Hu et al., arXiv 2106.09685), computed in float32 and then rounded
     to `dtype`. Everything is computed on the processor.
@@ -65,9 +66,16 @@ def merge_adapter(base: str | Path, adapter: Path, out: Path, *, dtype: Dtype = 
             merged.save_pretrained(str(partial), safe_serialization=True)
             tokenizer.save_pretrained(str(partial))
             if card:
-                said = json.loads((adapter / adapter_card.CARD).read_text(encoding="utf-8"))
-                write_text(partial / adapter_card.CARD, json.dumps(said | {adapter_card.MERGED: True}, indent=1))
+                _write_cards(adapter, partial)
             partial.replace(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return out
+
+
+def _write_cards(adapter: Path, merged: Path) -> None:
+    """The adapter's cards, the machine's and that for people, as those of the model that it is merged with."""
+    said = json.loads((adapter / adapter_card.CARD).read_text(encoding="utf-8"))
+    write_text(merged / adapter_card.CARD, json.dumps(said | {adapter_card.MERGED: True}, indent=1))
+    if (adapter / README).is_file():
+        write_text(merged / README, merged_card((adapter / README).read_text(encoding="utf-8", errors="replace")))
