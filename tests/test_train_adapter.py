@@ -39,7 +39,7 @@ from gorilla_rag.train.adapter_gguf import turned_rows, write_gguf
 from gorilla_rag.train.folder import CHECKPOINTS, LOGS
 from gorilla_rag.train.merge import merge_adapter
 from gorilla_rag.train.model_card import README
-from gorilla_rag.train.reading import tokens
+from gorilla_rag.train.reading import cut, tokens
 from gorilla_rag.train.settings import AdapterSettings
 from gorilla_rag.train.turns import Turn
 from tests import tiny
@@ -245,6 +245,24 @@ def test_a_conversation_is_one_row_in_which_all_that_is_written_is_learnt() -> N
     said = [{"role": "assistant", "content": TURNS[0].prefill + TURNS[0].target}, CONVERSATION.then[0][0]]
     before = vocabulary.prompt([*TURNS[0].messages, *said], TURNS[0].prefill)
     assert row[: len(before)] == before
+
+
+def test_a_conversation_is_cut_to_the_questions_that_fit() -> None:
+    tokenizer = tiny.tokenizer()
+    vocabulary = Vocabulary(tokenizer, size=len(tokenizer), stops=())
+    rows = []
+    for length in range(len(CONVERSATION.then) + 1):
+        ((row, mask),) = tokens(replace(CONVERSATION, then=CONVERSATION.then[:length]), vocabulary)
+        rows.append((row, mask))
+    one, two, three = (len(row) for row, _ in rows)
+    whole = rows[-1]
+    assert [cut(*whole, longest) for longest in (three, three - 1, two, two - 1, one)] == [
+        *rows[:0:-1],
+        rows[1],
+        rows[0],
+        rows[0],
+    ]
+    assert cut(*whole, one - 1) == ([], [])
 
 
 def test_a_template_that_forgets_what_was_said_gets_a_row_for_each_question() -> None:

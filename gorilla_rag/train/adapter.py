@@ -178,7 +178,7 @@ def _memory(settings: AdapterSettings) -> Iterator[None]:
 def _rows(turns: Sequence[Turn], tokenizer: Any, model: Any, longest: int) -> tuple[Dataset, int]:
     vocabulary = Vocabulary(tokenizer, size=model.config.get_text_config().vocab_size, stops=())
     encoded = [row for turn in turns for row in reading.tokens(turn, vocabulary)]
-    kept = [(row, mask) for row, mask in encoded if len(row) <= longest]
+    kept = [(row, mask) for row, mask in (reading.cut(*one, longest) for one in encoded) if row]
     if not kept:
         hint = "raise the setting `longest`, or take a base with a longer context where that is the limit"
         raise UsageError(f"every turn has more than {longest} tokens", hint=hint)

@@ -82,3 +82,11 @@ def tokens(turn: Turn, vocabulary: Vocabulary) -> Iterator[tuple[list[int], list
             messages += [{"role": "assistant", "content": turn.prefill + target}, said]
             target = following
     yield row, mask
+
+
+def cut(row: list[int], mask: list[int], longest: int) -> tuple[list[int], list[int]]:
+    """A row without the questions at its end that don't fit; empty where not even the first one does."""
+    if len(row) <= longest:
+        return row, mask
+    end = next((number for number in range(longest, 0, -1) if mask[number - 1] and not mask[number]), 0)
+    return row[:end], mask[:end]
