@@ -70,8 +70,8 @@ class AdapterSettings:
         rank: of the low-rank matrices.
         alpha: what they are multiplied by, times `rank`'s inverse.
         dropout: of what goes into them.
-        longest: tokens of a turn with all before it; longer ones are left out and counted, and what is asked further in a
-            conversation only as far as it fits.
+        longest: tokens of a turn with all before it; longer ones are left out and counted, and of a conversation the
+            questions at its end that don't fit.
         checks: how often in an epoch the held-out turns are looked at and a checkpoint is written.
         packing: put several turns behind each other in one row, none of which sees another.
         checkpointing: compute activations anew on the way back instead of keeping them: less memory, more time.
