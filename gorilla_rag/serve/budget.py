@@ -10,7 +10,7 @@ LEAST = 200
 MOST = 20_000
 _BYTES = 3
 _SHORT = 40
-_WHOLE = {"id", "api_call", "code", "rule", "version"}
+_WHOLE = {"id", "api_call", "code", "rule", "version", "notice"}
 _CUT = " …"
 _Place = tuple[Any, Any]
 
