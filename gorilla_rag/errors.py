@@ -183,3 +183,39 @@ class TrainingDiverged(GorillaError):
     """A training whose loss isn't a number any more."""
 
     exit_code = 22
+
+
+class ModelBusy(GorillaError):
+    """What a served model does just now contradicts what is wanted of it."""
+
+    exit_code = 23
+
+
+class ModelTooLarge(GorillaError):
+    """A model doesn't fit into the memory that a server gives its models."""
+
+    exit_code = 24
+
+
+class Overloaded(GorillaError):
+    """A server has as many questions waiting as it takes.
+
+    Attributes:
+        seconds: after which it is worth asking again.
+    """
+
+    exit_code = 25
+
+    def __init__(self, message: str, *, seconds: float, hint: str) -> None:
+        super().__init__(message, hint=hint)
+        self.seconds = seconds
+
+
+class TooSlow(GorillaError):
+    """A question took longer than a server gives it."""
+
+    exit_code = 26
+
+
+class ModelUnknown(UsageError):
+    """A model that isn't served."""

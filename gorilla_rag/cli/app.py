@@ -7,7 +7,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from gorilla_rag.cli import ask, bench, check, evaluate, index, interrupts, mcp, models, search, train
+from gorilla_rag.cli import ask, bench, check, evaluate, index, interrupts, mcp, models, search, serve, train
 from gorilla_rag.errors import GorillaError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.command("ask")(ask.ask)
 app.command("search")(search.search)
 app.command("check")(check.check)
 app.command("mcp")(mcp.mcp)
+app.command("serve")(serve.serve)
 app.command("bench")(bench.bench)
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(index.app, name="index")

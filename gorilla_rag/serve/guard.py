@@ -92,7 +92,8 @@ class Guard:
         origin = headers.first(b"origin").lower().rstrip("/")
         if origin and origin not in self._origins:
             return 403, "pages of this origin may not call this server", "start it with --origin"
-        if self._keys and scope["path"] not in self._open and not self._has_key(headers):
+        asks = origin and scope["method"] == "OPTIONS"  # a browser asks first whether it may, without the key
+        if self._keys and not asks and scope["path"] not in self._open and not self._has_key(headers):
             return 401, "the key is missing or wrong", "send the header Authorization: Bearer KEY"
         return None
 

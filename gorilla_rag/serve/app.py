@@ -1,0 +1,311 @@
+"""The HTTP server: OpenAI's chat completions and embeddings, the library's own verbs, and the models' lifecycle."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+import gorilla_rag
+from gorilla_rag.answer import Answer
+from gorilla_rag.ask import Ask
+from gorilla_rag.check import check_code, make_resolver
+from gorilla_rag.errors import ModelUnknown, UsageError
+from gorilla_rag.flow import Event
+from gorilla_rag.gorilla import Gorilla
+from gorilla_rag.index.index import Index
+from gorilla_rag.models import registry
+from gorilla_rag.serve import chat, faults, wire
+from gorilla_rag.serve.answering import Answering, Sent, asked
+from gorilla_rag.serve.lifecycle import Standing
+from gorilla_rag.serve.metrics import Metrics
+from gorilla_rag.serve.work import Work, unless_gone
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a server takes on.
+
+    Attributes:
+        at_once: questions that are answered at once.
+        waiting: how many more may wait; the next is told to come back.
+        seconds: how long one may take, its waiting included.
+        body: bytes of a request.
+    """
+
+    at_once: int = 2
+    waiting: int = 64
+    seconds: float = 120.0
+    body: int = 1 << 20
+
+
+def make_app(answering: Answering, limits: Limits = Limits()) -> FastAPI:
+    """The app over indexes and models; what guards it is put around it.
+
+    Args:
+        answering: the indexes, the models, and where questions go.
+        limits: how much it takes on.
+    """
+    slow = Work(at_once=limits.at_once, waiting=limits.waiting, seconds=limits.seconds)
+    quick = Work(at_once=limits.at_once, waiting=limits.waiting * 4, seconds=limits.seconds)
+    metrics = Metrics(answering.models, slow)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        for work in (slow, quick):
+            work.close()
+        await run_in_threadpool(answering.close)
+
+    app = FastAPI(
+        title="gorilla_rag",
+        version=gorilla_rag.__version__,
+        description="Which API do I call, exactly?",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        responses=faults.RESPONSES,
+    )
+    faults.handle(app, metrics)
+    _operations(app, answering, metrics)
+    _models(app, answering)
+    _verbs(app, answering, slow, quick, metrics)
+    _openai(app, answering, slow, quick, metrics)
+    app.state.metrics = metrics
+    return app
+
+
+def _operations(app: FastAPI, answering: Answering, metrics: Metrics) -> None:
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        """The process is alive."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", responses=faults.NOT_READY)
+    async def readyz() -> Response:
+        """Questions can be answered: the default model is there."""
+        standing = await run_in_threadpool(answering.models.standing, answering.route.model.model)
+        ready = standing.state in ("stopped", "starting", "running", "stopping")
+        return JSONResponse({"status": standing.state}, 200 if ready else 503)
+
+    @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    async def prometheus() -> Response:
+        """What the server measured, for Prometheus."""
+        return Response(await run_in_threadpool(metrics.text), media_type="text/plain; version=0.0.4")
+
+
+def _models(app: FastAPI, answering: Answering) -> None:
+    models = answering.models
+
+    def known(id: str) -> str:  # noqa: A002 (as the API names it)
+        if id not in {one.name for one in models.all()}:
+            raise ModelUnknown(f"no model {id[:80]!r}", hint="see GET /v1/models, and the registry: models list")
+        return id
+
+    @app.get("/v1/models")
+    def list_models() -> wire.ListModelsResponse:
+        """The models that can be asked."""
+        return wire.ListModelsResponse(data=[_model(one) for one in models.loadable()])
+
+    @app.post("/v1/models", status_code=202)
+    def download_model(request: wire.DownloadRequest) -> wire.DownloadModelResponse:
+        """Begins to fetch a model of the registry; GET /v1/models/{id} says how far it is."""
+        standing = models.download(known(request.id))
+        said = "is there" if standing.state not in ("downloading", "not_downloaded") else "is being fetched"
+        return wire.DownloadModelResponse(id=request.id, state=standing.state, message=f"{request.id} {said}")
+
+    @app.get("/v1/models/{id}")
+    def get_model(id: str) -> wire.GetModelResponse:  # noqa: A002
+        """A model, whether or not it can be asked."""
+        standing = models.standing(known(id))
+        done, total = standing.progress
+        shown = _model(standing).model_dump()
+        return wire.GetModelResponse(**shown, error=standing.error, downloaded_bytes=done, total_bytes=total)
+
+    @app.delete("/v1/models/{id}")
+    def delete_model(id: str) -> wire.DeleteModelResponse:  # noqa: A002
+        """Deletes a model's files. One that is loaded is refused: stop it first."""
+        return wire.DeleteModelResponse(id=id, deleted=models.delete(known(id)).state == "not_downloaded")
+
+    @app.put("/v1/models/{id}/start")
+    def start_model(id: str) -> wire.StartModelResponse:  # noqa: A002
+        """Loads a model."""
+        return wire.StartModelResponse(id=id, state=models.start(known(id)).state)
+
+    @app.put("/v1/models/{id}/stop")
+    def stop_model(id: str) -> wire.StopModelResponse:  # noqa: A002
+        """Unloads a model once nobody uses it."""
+        return wire.StopModelResponse(id=id, state=models.stop(known(id)).state)
+
+
+def _model(standing: Standing) -> wire.Model:
+    found = registry.MODELS.get(standing.name)
+    return wire.Model(
+        id=standing.name,
+        created=int(standing.since),
+        owned_by="gorilla_rag" if found else "routing",
+        name=found.title if found else standing.name,
+        description=f"{found.license}; {found.requirement}" if found else "",
+        state=standing.state,
+        format="gguf" if found else "",
+        settings={"ctx_len": "2048"} if found else {},
+        metadata={"sha256": found.sha256[found.weights]} if found else {},
+    )
+
+
+def _verbs(app: FastAPI, answering: Answering, slow: Work, quick: Work, metrics: Metrics) -> None:
+    resolver = make_resolver()
+
+    @app.get("/v1/indexes")
+    def list_indexes() -> Json:
+        """The indexes, the default one first."""
+        return {"object": "list", "data": [_index(name, one) for name, one in answering.indexes.items()]}
+
+    @app.post("/v1/ask")
+    async def ask(given: wire.AskRequest, request: Request) -> Json:
+        """Answers a question: the call, an explanation, code, what was checked, and the documents."""
+        sent, over = answering.sent(given.question, given.model, given.mode), Gorilla(answering.index(given.index))
+        how = asked(given.model_dump(), mode=sent.target.mode).checked()
+        answer, where = await unless_gone(request, _answer(answering, slow, given.question, over, how, sent))
+        metrics.answer(answer, route=where.route, model=where.target.model)
+        return {**answer.to_dict(), "model": str(where.target), "route": where.route}
+
+    @app.post("/v1/search")
+    async def search(given: wire.SearchRequest) -> Json:
+        """The documents of the calls that could do it, best first."""
+        index = answering.index(given.index)
+
+        def found() -> list[Json]:
+            hits = index.search(given.question, mode=given.mode, k=given.k, filters=given.filters)
+            return [hit.to_dict() for hit in hits]
+
+        return {"results": await quick.done(found)}
+
+    @app.post("/v1/check")
+    async def check(given: wire.CheckRequest) -> Json:
+        """Checks every call and import of Python code against what is installed here; runs nothing."""
+        checked = await slow.done(lambda: check_code(given.code, resolver=resolver))
+        return checked.to_dict()
+
+
+def _openai(app: FastAPI, answering: Answering, slow: Work, quick: Work, metrics: Metrics) -> None:
+    @app.post("/v1/embeddings")
+    async def embeddings(given: wire.EmbeddingsRequest) -> Json:
+        """Texts as unit vectors of the default index's encoder."""
+        encoder = answering.encoder
+        if given.model not in (None, encoder.id):
+            raise ModelUnknown(f"no encoder {given.model[:80]!r}", hint=f"the encoder is {encoder.id}")
+        if given.dimensions not in (None, encoder.dimension):
+            raise UsageError(f"{encoder.id} has {encoder.dimension} dimensions", hint="leave dimensions out")
+        texts = [given.input] if isinstance(given.input, str) else given.input
+        vectors = await quick.done(lambda: np.asarray(encoder.encode(texts), dtype="<f4"))
+        rows = [
+            {"object": "embedding", "index": number, "embedding": _vector(row, given.encoding_format)}
+            for number, row in enumerate(vectors)
+        ]
+        words = sum(len(text.split()) for text in texts)
+        return {
+            "object": "list",
+            "data": rows,
+            "model": encoder.id,
+            "usage": {"prompt_tokens": words, "total_tokens": words},
+        }
+
+    @app.post("/v1/chat/completions", responses={200: {"content": {"text/event-stream": {}}}})
+    async def completions(given: wire.ChatRequest, request: Request) -> Response:
+        """Answers the last user message: as text, as the object of `response_format`, or as calls of `tools`."""
+        question, schema = chat.question(given), chat.structure(given)
+        sent, over, fit = answering.sent(question, given.model), Gorilla(answering.index(given.gorilla.index)), None
+        tools = given.tools if given.tool_choice != "none" else None
+        if tools:
+            over, fit = await quick.done(answering.over_tools, tools, given.tool_choice)
+        how = _how(given, sent, fit)
+        reply = chat.Reply(
+            str(given.model or sent.target),
+            schema=schema,
+            tools=bool(tools),
+            include_usage=bool(given.stream_options and given.stream_options.include_usage),
+        )
+        if given.stream:
+            events = slow.items(lambda: answering.events(question, over, how, sent))
+            return await _streamed(events, metrics, reply)
+        answer, where = await unless_gone(request, _answer(answering, slow, question, over, how, sent))
+        metrics.answer(answer, route=where.route, model=where.target.model)
+        return JSONResponse(reply.whole(answer))
+
+
+def _how(given: wire.ChatRequest, sent: Sent, fit: float | None) -> Ask:
+    """How a conversation's question is answered; of tools that came with it, one is always looked for."""
+    how: Json = given.gorilla.model_dump()
+    more: Json = {"mode": sent.target.mode}
+    if fit is not None:
+        more["least_fit"] = how["least_fit"] or fit
+        more["calls"] = how["calls"] if not given.parallel_tool_calls else max(how["calls"], 8)
+        more["fields"] = "call"
+        if sent.target.mode == "zero-shot":
+            more["mode"] = "hybrid"
+    return asked(how, **more).checked()
+
+
+async def _answer(
+    answering: Answering, work: Work, question: str, over: Gorilla, how: Ask, sent: Sent
+) -> tuple[Answer, Sent]:
+    async with aclosing(work.items(lambda: answering.events(question, over, how, sent))) as events:
+        made = [(event.answer, where) async for event, where in events if event.kind == "answer"]
+    return made[-1]
+
+
+async def _streamed(events: AsyncGenerator[tuple[Event, Sent]], metrics: Metrics, reply: chat.Reply) -> Response:
+    """The answer as server-sent events; what fails before the first of them has a status of its own."""
+    first = await anext(events)
+
+    async def body() -> AsyncIterator[bytes]:
+        async with aclosing(events):
+            try:
+                yield _event(reply.begun())
+                async for event, sent in _after(first, events):
+                    for piece in reply.pieces(event):
+                        yield _event(piece)
+                    if event.kind == "answer":
+                        metrics.answer(event.answer, route=sent.route, model=sent.target.model)
+            except Exception as error:  # the status is out already
+                metrics.error(error)
+                yield _event(faults.body(error)[1])
+            yield b"data: [DONE]\n\n"
+
+    return StreamingResponse(body(), media_type="text/event-stream", headers={"cache-control": "no-store"})
+
+
+async def _after(first: Any, others: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    yield first
+    async for one in others:
+        yield one
+
+
+def _event(value: Json) -> bytes:
+    return b"data: " + json.dumps(value, ensure_ascii=False).encode("utf-8", "replace") + b"\n\n"
+
+
+def _vector(row: Any, form: str | None) -> Any:
+    return base64.b64encode(row.tobytes()).decode() if form == "base64" else row.tolist()
+
+
+def _index(name: str, index: Index) -> Json:
+    return {
+        "id": name,
+        "object": "index",
+        "documents": index.manifest.counts["documents"],
+        "calls": index.manifest.counts["calls"],
+        "encoder": index.encoder.id,
+        "versions": dict(index.versions),
+    }

@@ -1,0 +1,306 @@
+"""Which models are there, and which are loaded: one state machine over the registry.
+
+    not_downloaded -> downloading -> stopped -> starting -> running -> stopping -> stopped
+                                        ^           |
+                                        +- failed <-+
+
+Every change of state happens under one lock; what takes long (fetching, loading, unloading) happens outside it, in a
+state that says so. Whoever wants a model that is on its way waits for it; whoever wants what contradicts it is refused.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from gorilla_rag.errors import GorillaError, ModelBusy, ModelMissing, ModelTooLarge, UsageError
+from gorilla_rag.generate.base import Generator
+from gorilla_rag.models import download, registry
+
+State = Literal["not_downloaded", "downloading", "stopped", "starting", "running", "stopping", "failed"]
+STATES: tuple[State, ...] = ("not_downloaded", "downloading", "stopped", "starting", "running", "stopping", "failed")
+WAIT_SECONDS = 120.0
+_MOVING: tuple[State, ...] = ("downloading", "starting", "stopping")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A model that may be served.
+
+    Attributes:
+        name: its id.
+        spec: as `load_generator` takes it.
+        make: loads it.
+        bytes: about how much memory it takes.
+        known: its name in the registry, which can fetch and delete it; empty for one that lies elsewhere.
+    """
+
+    name: str
+    spec: str
+    make: Callable[[], Generator]
+    bytes: int = 0
+    known: str = ""
+
+
+@dataclass
+class _Model:
+    """An entry's state."""
+
+    entry: Entry
+    state: State
+    generator: Generator | None = None
+    users: int = 0
+    used: float = 0.0
+    error: str = ""
+    progress: tuple[int, int] = (0, 0)
+    since: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a model stands: its state, why it failed if it did, bytes fetched of how many, and since when."""
+
+    name: str
+    state: State
+    error: str
+    progress: tuple[int, int]
+    since: float
+
+
+class Models:
+    """The models of a server.
+
+    Args:
+        entries: what may be served.
+        memory: bytes that loaded models may take together; no limit by default.
+        idle: seconds after which a model that nobody uses is unloaded; never by default.
+    """
+
+    def __init__(self, entries: Mapping[str, Entry], *, memory: int | None = None, idle: float | None = None) -> None:
+        self._memory, self._idle = memory, idle
+        self._changed = threading.Condition()
+        self._models = {name: _Model(entry, _there(entry)) for name, entry in entries.items()}
+        self._closed = threading.Event()
+        if idle:
+            threading.Thread(target=self._watch, daemon=True, name="idle models").start()
+
+    def standing(self, name: str) -> Standing:
+        """How a model stands.
+
+        Raises:
+            UsageError: no model has that name.
+        """
+        with self._changed:
+            one = self._seen(name)
+            return Standing(name, one.state, one.error, one.progress, one.since)
+
+    def all(self) -> list[Standing]:
+        """How every model stands."""
+        return [self.standing(name) for name in self._models]
+
+    def loadable(self) -> list[Standing]:
+        """Those that can be asked: what isn't fetched, or failed to load, isn't among them."""
+        return [one for one in self.all() if one.state in ("stopped", "starting", "running", "stopping")]
+
+    @contextmanager
+    def used(self, name: str) -> Iterator[Generator]:
+        """A model that stays loaded until it is given back; it is loaded if need be.
+
+        Raises:
+            UsageError: no model has that name.
+            ModelMissing: it has to be fetched first.
+            ModelBusy: it doesn't come to rest.
+            ModelTooLarge: there is no room for it.
+            GorillaError: it can't be loaded; it is then `failed`.
+        """
+        model = self._leased(name)
+        try:
+            assert model.generator is not None  # noqa: S101 (a leased model isn't unloaded)
+            yield model.generator
+        finally:
+            with self._changed:
+                model.users -= 1
+                model.used = time.monotonic()
+                self._changed.notify_all()
+
+    def start(self, name: str) -> Standing:
+        """Loads a model, unless it is loaded; raises what `used` raises."""
+        with self.used(name):
+            return self.standing(name)
+
+    def stop(self, name: str) -> Standing:
+        """Unloads a model once nobody uses it; whoever asks for it meanwhile waits, and loads it again.
+
+        Raises:
+            UsageError: no model has that name.
+            ModelBusy: it is being fetched, or still used after a while.
+        """
+        with self._changed:
+            model = self._at_rest(name)
+            if model.state == "running":
+                self._move(model, "stopping")
+                done = self._changed.wait_for(lambda: not model.users, WAIT_SECONDS)
+                if not done:
+                    self._move(model, "running")
+                    raise ModelBusy(f"{name!r} is still answering", hint="stop it again later")
+                model.generator = None
+                gc.collect()
+                self._move(model, "stopped")
+        return self.standing(name)
+
+    def delete(self, name: str) -> Standing:
+        """Deletes a model's files.
+
+        Raises:
+            UsageError: no model has that name, or it isn't one of the registry.
+            ModelBusy: it is loaded or on its way; or another one that is there is made of it.
+        """
+        with self._changed:
+            model = self._seen(name)
+            if not model.entry.known:
+                raise UsageError(f"{name!r} isn't kept by this server", hint="delete it where it lies")
+            if model.state in (*_MOVING, "running"):
+                raise ModelBusy(f"{name!r} is {model.state}", hint=f"stop it first: PUT /v1/models/{name}/stop")
+            registry.remove(model.entry.known)
+            model.error = ""
+            self._move(model, "not_downloaded")
+        return self.standing(name)
+
+    def download(self, name: str) -> Standing:
+        """Begins to fetch a model, in the background; its progress is in `standing`.
+
+        Raises:
+            UsageError: no model has that name, or it isn't one of the registry.
+            ModelBusy: it is on its way.
+        """
+        with self._changed:
+            model = self._seen(name)
+            if not model.entry.known:
+                raise UsageError(f"{name!r} isn't in the registry", hint="fetch it where it lies")
+            if model.state in ("starting", "stopping"):
+                raise ModelBusy(f"{name!r} is {model.state}", hint="try again in a moment")
+            if model.state in ("not_downloaded", "failed"):
+                model.error, model.progress = "", (0, 0)
+                self._move(model, "downloading")
+                threading.Thread(target=self._fetch, args=(model,), daemon=True, name=f"download {name}").start()
+        return self.standing(name)
+
+    def close(self) -> None:
+        """Lets every model go."""
+        self._closed.set()
+        with self._changed:
+            for model in self._models.values():
+                model.generator = None
+        gc.collect()
+
+    def _fetch(self, model: _Model) -> None:
+        def tell(done: int, total: int) -> None:
+            model.progress = (done, total)
+
+        try:
+            download.pull(model.entry.known, progress=tell)
+        except Exception as error:  # a background task has nobody to raise to: the state says it
+            said = error.message if isinstance(error, GorillaError) else repr(error)
+            self._end(model, "not_downloaded", said)
+        else:
+            self._end(model, "stopped", "")
+
+    def _end(self, model: _Model, state: State, error: str) -> None:
+        with self._changed:
+            model.error = error
+            self._move(model, state)
+
+    def _leased(self, name: str) -> _Model:
+        """A loaded model with one user more."""
+        with self._changed:
+            model = self._at_rest(name)
+            if model.state == "not_downloaded":
+                raise ModelMissing(f"{name!r} isn't there", hint=f'fetch it: POST /v1/models {{"id": "{name}"}}')
+            if model.state == "running":
+                model.users += 1
+                return model
+            unload = self._room_for(model)
+            self._move(model, "starting")
+        del unload
+        gc.collect()
+        try:
+            made = model.entry.make()
+        except BaseException as error:
+            self._end(model, "failed", error.message if isinstance(error, GorillaError) else repr(error))
+            raise
+        with self._changed:
+            model.generator, model.users, model.error = made, model.users + 1, ""
+            self._move(model, "running")
+        return model
+
+    def _room_for(self, wanted: _Model) -> list[Any]:
+        """Takes models that nobody uses out of memory, the longest unused first, until there is room.
+
+        Raises:
+            ModelTooLarge: there never is.
+        """
+        if self._memory is None:
+            return []
+        held = [one for one in self._models.values() if one.state in ("starting", "running", "stopping")]
+        idle = sorted((one for one in held if one.state == "running" and not one.users), key=lambda one: one.used)
+        taken, freed = sum(one.entry.bytes for one in held), []
+        while taken + wanted.entry.bytes > self._memory and idle:
+            one = idle.pop(0)
+            freed.append(one.generator)
+            one.generator = None
+            self._move(one, "stopped")
+            taken -= one.entry.bytes
+        if taken + wanted.entry.bytes > self._memory:
+            needs, has = (round(number / 2**20) for number in (wanted.entry.bytes, self._memory - taken))
+            raise ModelTooLarge(
+                f"{wanted.entry.name!r} takes about {needs} MiB, there are {has} left for models",
+                hint="stop another model, or start the server with more --memory",
+            )
+        return freed
+
+    def _at_rest(self, name: str) -> _Model:
+        """A model that is in no state that passes; waits for that. Called under the lock.
+
+        Raises:
+            UsageError: no model has that name.
+            ModelBusy: it is being fetched, or takes too long.
+        """
+        model = self._seen(name)
+        if model.state == "downloading":
+            raise ModelBusy(f"{name!r} is being fetched", hint="try again when it is there")
+        if not self._changed.wait_for(lambda: model.state not in _MOVING, WAIT_SECONDS):
+            raise ModelBusy(f"{name!r} is {model.state}", hint="try again in a moment")
+        return model
+
+    def _seen(self, name: str) -> _Model:
+        if name not in self._models:
+            raise UsageError(f"no model {name[:80]!r}", hint=f"the models are {', '.join(self._models)}")
+        return self._models[name]
+
+    def _move(self, model: _Model, state: State) -> None:
+        model.state, model.since, model.used = state, time.time(), time.monotonic()
+        self._changed.notify_all()
+
+    def _watch(self) -> None:
+        """Unloads what nobody has used for a while."""
+        idle = self._idle or 0.0
+        while not self._closed.wait(min(5.0, idle / 4)):
+            with self._changed:
+                for model in self._models.values():
+                    quiet = time.monotonic() - model.used > idle
+                    if model.state == "running" and not model.users and quiet:
+                        model.generator = None
+                        self._move(model, "stopped")
+            gc.collect()
+
+
+def _there(entry: Entry) -> State:
+    """Whether a model's files are there; one that lies elsewhere is taken to be."""
+    if entry.known and registry.state(entry.known) != "ready":
+        return "not_downloaded"
+    return "stopped"

@@ -1,0 +1,241 @@
+"""What goes over the wire: requests as they are read, and the lifecycle's responses.
+
+Chat completions and embeddings follow OpenAI's API as its clients use it; what they send that makes no difference here
+(temperature, seed, user …) is accepted and ignored. The lifecycle's schemas are those of docs/models-api.yaml.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gorilla_rag.answer import Chooser, Constrain
+from gorilla_rag.ask import MOST_CALLS, Fields
+from gorilla_rag.generate.schema import LABELS
+from gorilla_rag.index.index import Retrieval
+from gorilla_rag.serve.lifecycle import State
+from gorilla_rag.serve.tools import LONGEST_CODE, LONGEST_QUESTION
+
+MOST_MESSAGES = 1_000
+MOST_TOOLS = 128
+MOST_TEXTS = 2_048
+Question = Annotated[str, Field(min_length=1, max_length=LONGEST_QUESTION)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Number = Annotated[int, Field(ge=1, le=len(LABELS))]
+Filter = dict[str, str | list[str]]
+
+
+class Read(BaseModel):
+    """A request: what isn't known is refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=False)
+
+
+class How(Read):
+    """How a question is to be answered; as the keyword arguments of `Gorilla.ask`."""
+
+    index: str | None = Field(default=None, description="An index of GET /v1/indexes; the first one by default.")
+    k: Number = 5
+    filters: Filter = Field(default_factory=dict)
+    chooser: Chooser = "retriever"
+    constrain: Constrain | None = None
+    threshold: Probability = 0.0
+    least_fit: Probability = 0.0
+    calls: Annotated[int, Field(ge=1, le=MOST_CALLS)] = 1
+    fields: Fields = "all"
+    given: dict[str, Any] = Field(default_factory=dict)
+
+
+class AskRequest(How):
+    """A question."""
+
+    question: Question
+    model: str | None = Field(default=None, description="MODEL or MODEL:MODE; the server's own route by default.")
+    mode: Literal["zero-shot", "bm25", "dense", "hybrid"] | None = Field(default=None, description="In place of MODE.")
+
+
+class SearchRequest(Read):
+    """A search."""
+
+    question: Question
+    index: str | None = None
+    mode: Retrieval = "hybrid"
+    k: Annotated[int, Field(ge=1, le=100)] = 5
+    filters: Filter = Field(default_factory=dict)
+
+
+class CheckRequest(Read):
+    """Python code."""
+
+    code: Annotated[str, Field(max_length=LONGEST_CODE)]
+
+
+class Part(BaseModel):
+    """A part of a message's content; only text is read."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    text: str | None = None
+
+
+class Message(BaseModel):
+    """A message of a conversation."""
+
+    model_config = ConfigDict(extra="allow")
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | list[Part] | None = None
+
+    @property
+    def said(self) -> str:
+        """Its text."""
+        if isinstance(self.content, list):
+            return "\n".join(part.text for part in self.content if part.type == "text" and part.text)
+        return self.content or ""
+
+
+class Named(BaseModel):
+    """A JSON Schema with a name."""
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+
+    name: str = "answer"
+    schema_: dict[str, Any] = Field(default_factory=dict, alias="schema")
+
+
+class ResponseFormat(BaseModel):
+    """The form that an answer's content should have."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: Named | None = None
+
+
+class StreamOptions(BaseModel):
+    """How an answer is streamed."""
+
+    model_config = ConfigDict(extra="allow")
+
+    include_usage: bool = False
+
+
+class ChatRequest(BaseModel):
+    """A conversation; its last user message is the question."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: str | None = None
+    messages: Annotated[list[Message], Field(min_length=1, max_length=MOST_MESSAGES)]
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
+    n: Annotated[int, Field(ge=1, le=1)] | None = 1
+    response_format: ResponseFormat | None = None
+    tools: Annotated[list[dict[str, Any]], Field(max_length=MOST_TOOLS)] | None = None
+    tool_choice: Literal["none", "auto", "required"] | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    gorilla: How = Field(default_factory=How, description="How to answer, beyond OpenAI's own fields.")
+
+
+class EmbeddingsRequest(BaseModel):
+    """Texts to be turned into vectors."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: str | None = None
+    input: (
+        Annotated[str, Field(min_length=1)]
+        | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=MOST_TEXTS)]
+    )
+    encoding_format: Literal["float", "base64"] | None = "float"
+    dimensions: Annotated[int, Field(ge=1)] | None = None
+
+
+class DownloadRequest(Read):
+    """A model of the registry that is to be fetched."""
+
+    id: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class Model(BaseModel):
+    """A model that can be asked."""
+
+    id: str = Field(examples=["api-smollm2"])
+    object: Literal["model"] = "model"
+    created: int = Field(description="Unix time of its files.")
+    owned_by: str
+    name: str
+    version: str = "1"
+    description: str = ""
+    state: State
+    format: str = Field(examples=["gguf"])
+    source_url: str | None = None
+    settings: dict[str, str] = Field(default_factory=dict)
+    parameters: dict[str, str] = Field(default_factory=dict)
+    metadata: dict[str, str] = Field(default_factory=dict)
+
+
+class ListModelsResponse(BaseModel):
+    """The models that can be asked."""
+
+    object: Literal["list"] = "list"
+    data: list[Model]
+
+
+class GetModelResponse(Model):
+    """A model, whether or not it can be asked."""
+
+    error: str = Field(default="", description="Why it failed to load, or to be fetched.")
+    downloaded_bytes: int = 0
+    total_bytes: int = Field(default=0, description="0 while it isn't known.")
+
+
+class DeleteModelResponse(BaseModel):
+    """A model was deleted."""
+
+    id: str
+    object: Literal["model"] = "model"
+    deleted: bool
+
+
+class StartModelResponse(BaseModel):
+    """A model was started."""
+
+    id: str
+    object: Literal["model"] = "model"
+    state: State
+
+
+class StopModelResponse(BaseModel):
+    """A model was stopped."""
+
+    id: str
+    object: Literal["model"] = "model"
+    state: State
+
+
+class DownloadModelResponse(BaseModel):
+    """A model is being fetched."""
+
+    id: str
+    object: Literal["model"] = "model"
+    state: State
+    message: str
+
+
+class Fault(BaseModel):
+    """What is wrong, and what to do."""
+
+    message: str
+    hint: str
+    type: str
+    code: str | None = None
+    param: str | None = None
+
+
+class ErrorResponse(BaseModel):
+    """An error's body."""
+
+    error: Fault
