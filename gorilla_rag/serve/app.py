@@ -159,7 +159,7 @@ def _model(standing: Standing) -> wire.Model:
         state=standing.state,
         format="gguf" if found else "",
         settings={"ctx_len": "2048"} if found else {},
-        metadata={"sha256": found.sha256[found.weights]} if found else {},
+        metadata={"engine": "llama.cpp", "sha256": found.sha256[found.weights]} if found else {},
     )
 
 

@@ -159,22 +159,29 @@ class DownloadRequest(Read):
     id: Annotated[str, Field(min_length=1, max_length=64)]
 
 
-class Model(BaseModel):
-    """A model that can be asked."""
+class ModelObject(BaseModel):
+    """A model as OpenAI's clients know it."""
 
     id: str = Field(examples=["api-smollm2"])
     object: Literal["model"] = "model"
-    created: int = Field(description="Unix time of its files.")
+    created: int = Field(description="Unix time since which it is in its state.")
     owned_by: str
+
+
+class Model(ModelObject):
+    """A model of this server."""
+
+    type: Literal["model"] = "model"
     name: str
     version: str = "1"
     description: str = ""
     state: State
-    format: str = Field(examples=["gguf"])
-    source_url: str | None = None
-    settings: dict[str, str] = Field(default_factory=dict)
-    parameters: dict[str, str] = Field(default_factory=dict)
-    metadata: dict[str, str] = Field(default_factory=dict)
+    format: str = Field(default="", examples=["gguf"])
+    source_url: str | None = Field(default=None, description="None: files come out of pinned wheels.")
+    settings: dict[str, str] = Field(default_factory=dict, examples=[{"ctx_len": "2048"}])
+    parameters: dict[str, str] = Field(default_factory=dict, description="Empty: writing is greedy.")
+    metadata: dict[str, str] = Field(default_factory=dict, examples=[{"engine": "llama.cpp"}])
+    assets: list[str] = Field(default_factory=list)
 
 
 class ListModelsResponse(BaseModel):
