@@ -217,5 +217,5 @@ class TooSlow(GorillaError):
     exit_code = 26
 
 
-class ModelUnknown(UsageError):
-    """A model that isn't served."""
+class NotServed(UsageError):
+    """A model or an index that a server doesn't have."""

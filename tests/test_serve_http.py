@@ -240,7 +240,7 @@ def test_the_librarys_own_verbs(server: str, gorilla: Gorilla) -> None:
         ("POST", "/v1/embeddings", {"input": "x", "dimensions": 3}, 400),
         ("POST", "/v1/ask", {"question": ""}, 400),
         ("POST", "/v1/ask", {"question": "x" * 5000}, 400),
-        ("POST", "/v1/ask", {"question": "x", "index": "nowhere"}, 400),
+        ("POST", "/v1/ask", {"question": "x", "index": "nowhere"}, 404),
         ("POST", "/v1/ask", {"question": "x", "filters": {"colour": "red"}}, 400),
         ("POST", "/v1/ask", {"question": "x", "given": {"a": 1}, "model": "a/../b"}, 404),
         ("POST", "/v1/search", {"question": "x", "mode": "zero-shot"}, 400),
@@ -448,12 +448,31 @@ def test_it_ends_when_it_is_told_to(starter_index: Path) -> None:
     assert time.monotonic() - began < 15
 
 
+# What schemathesis can't know: that a body may be too large, that a deleted model still has a state, that a
+# conversation wants a user's message. /readyz says 503 once schemathesis has deleted the default model.
+TRYING = """
+generation.max-examples = 15
+seed = 1
+request-timeout = 60
+checks.negative_data_rejection.expected-statuses = ["400", "404", "405", "409", "413"]
+checks.use_after_free.enabled = false
+
+[[operations]]
+include-path = "/v1/chat/completions"
+checks.positive_data_acceptance.enabled = false
+
+[[operations]]
+include-path = "/readyz"
+enabled = false
+"""
+
+
 def test_whatever_its_description_allows_is_answered_as_it_says(starter_index: Path, tmp_path: Path) -> None:
     """Schemathesis makes requests of the server's own OpenAPI, fitting ones and others, and follows its links."""
     home = tmp_path / "home"
     shutil.copytree(registry.home() / "models", home / "models")  # it may delete what it likes
+    (tmp_path / "schemathesis.toml").write_text(TRYING, encoding="utf-8")
     with serving("--index", str(starter_index), GORILLA_RAG_HOME=str(home)) as address:
-        command = [str(Path(COMMAND).with_name("schemathesis")), "run", f"{address}/openapi.json"]
-        options = ["--max-examples", "15", "--seed", "1", "--request-timeout", "60", "--no-color"]
-        done = subprocess.run([*command, *options], capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.returncode == 0, done.stdout[-6000:]
+        command = [str(Path(COMMAND).with_name("schemathesis")), "run", f"{address}/openapi.json", "--no-color"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr

@@ -10,7 +10,7 @@ import pytest
 
 from gorilla_rag import Gorilla
 from gorilla_rag.ask import Ask
-from gorilla_rag.errors import ModelUnknown, UsageError
+from gorilla_rag.errors import NotServed, UsageError
 from gorilla_rag.models import registry
 from gorilla_rag.serve import routing
 from gorilla_rag.serve.answering import Answering, Sent, entries
@@ -115,7 +115,7 @@ def test_what_the_client_names_goes_nowhere_else(answering: Answering) -> None:
     said, sent, _ = told(answering, answering.sent("x", "a:bm25"))
     assert said.endswith("explained by a.")
     assert sent == Sent("named", Target("a", "bm25"))
-    for named, error in (("c", ModelUnknown), ("c:bm25", ModelUnknown), ("a:oracle", UsageError), ("", ModelUnknown)):
+    for named, error in (("c", NotServed), ("c:bm25", NotServed), ("a:oracle", UsageError), ("", NotServed)):
         with pytest.raises(error):
             answering.sent("x", named)
     assert answering.sent("x", "auto", "dense") == Sent("default", Target("b", "dense"))

@@ -14,7 +14,7 @@ from typing import Any
 from gorilla_rag.answer import Mode
 from gorilla_rag.ask import Ask
 from gorilla_rag.encoders import Encoder
-from gorilla_rag.errors import ModelUnknown, UsageError
+from gorilla_rag.errors import NotServed, UsageError
 from gorilla_rag.flow import Event
 from gorilla_rag.generate.load import load_generator
 from gorilla_rag.gorilla import Gorilla
@@ -63,12 +63,12 @@ class Answering:
         """An index by its name; the default one by none.
 
         Raises:
-            UsageError: none has that name.
+            NotServed: none has that name.
         """
         if name is None:
             return next(iter(self.indexes.values()))
         if name not in self.indexes:
-            raise UsageError(f"no index {name[:80]!r}", hint=f"the indexes are {', '.join(self.indexes)}")
+            raise NotServed(f"no index {name[:80]!r}", hint=f"the indexes are {', '.join(self.indexes)}")
         return self.indexes[name]
 
     @property
@@ -80,7 +80,7 @@ class Answering:
         """Where a question goes, in another mode if one is wanted.
 
         Raises:
-            ModelUnknown, UsageError: the client names a model or a mode that isn't served.
+            NotServed, UsageError: the client names a model or a mode that isn't served.
         """
         if named is None or named == AUTO:
             route, where = self.route.first(question)
@@ -94,7 +94,7 @@ class Answering:
             return routing.target(named, self._names)
         except UsageError as error:
             if error.message.startswith("no model"):
-                raise ModelUnknown(error.message, hint=error.hint) from error
+                raise NotServed(error.message, hint=error.hint) from error
             raise
 
     def events(self, question: str, over: Gorilla, ask: Ask, sent: Sent) -> Iterator[tuple[Event, Sent]]:

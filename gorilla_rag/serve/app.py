@@ -18,7 +18,7 @@ import gorilla_rag
 from gorilla_rag.answer import Answer
 from gorilla_rag.ask import Ask
 from gorilla_rag.check import check_code, make_resolver
-from gorilla_rag.errors import ModelUnknown, UsageError
+from gorilla_rag.errors import NotServed, UsageError
 from gorilla_rag.flow import Event
 from gorilla_rag.gorilla import Gorilla
 from gorilla_rag.index.index import Index
@@ -109,7 +109,7 @@ def _models(app: FastAPI, answering: Answering) -> None:
 
     def known(id: str) -> str:  # noqa: A002 (as the API names it)
         if id not in {one.name for one in models.all()}:
-            raise ModelUnknown(f"no model {id[:80]!r}", hint="see GET /v1/models, and the registry: models list")
+            raise NotServed(f"no model {id[:80]!r}", hint="see GET /v1/models, and the registry: models list")
         return id
 
     @app.get("/v1/models")
@@ -175,7 +175,7 @@ def _verbs(app: FastAPI, answering: Answering, slow: Work, quick: Work, metrics:
     async def ask(given: wire.AskRequest, request: Request) -> Json:
         """Answers a question: the call, an explanation, code, what was checked, and the documents."""
         sent, over = answering.sent(given.question, given.model, given.mode), Gorilla(answering.index(given.index))
-        how = asked(given.model_dump(), mode=sent.target.mode).checked()
+        how = asked(given.how(), mode=sent.target.mode).checked()
         answer, where = await unless_gone(request, _answer(answering, slow, given.question, over, how, sent))
         metrics.answer(answer, route=where.route, model=where.target.model)
         return {**answer.to_dict(), "model": str(where.target), "route": where.route}
@@ -186,7 +186,7 @@ def _verbs(app: FastAPI, answering: Answering, slow: Work, quick: Work, metrics:
         index = answering.index(given.index)
 
         def found() -> list[Json]:
-            hits = index.search(given.question, mode=given.mode, k=given.k, filters=given.filters)
+            hits = index.search(given.question, mode=given.mode, k=given.k, filters=given.filters.given())
             return [hit.to_dict() for hit in hits]
 
         return {"results": await quick.done(found)}
@@ -204,8 +204,8 @@ def _openai(app: FastAPI, answering: Answering, slow: Work, quick: Work, metrics
         """Texts as unit vectors of the default index's encoder."""
         encoder = answering.encoder
         if given.model not in (None, encoder.id):
-            raise ModelUnknown(f"no encoder {given.model[:80]!r}", hint=f"the encoder is {encoder.id}")
-        if given.dimensions not in (None, encoder.dimension):
+            raise NotServed(f"no encoder {given.model[:80]!r}", hint=f"the encoder is {encoder.id}")
+        if (given.model_extra or {}).get("dimensions") not in (None, encoder.dimension):
             raise UsageError(f"{encoder.id} has {encoder.dimension} dimensions", hint="leave dimensions out")
         texts = [given.input] if isinstance(given.input, str) else given.input
         vectors = await quick.done(lambda: np.asarray(encoder.encode(texts), dtype="<f4"))
@@ -246,7 +246,7 @@ def _openai(app: FastAPI, answering: Answering, slow: Work, quick: Work, metrics
 
 def _how(given: wire.ChatRequest, sent: Sent, fit: float | None) -> Ask:
     """How a conversation's question is answered; of tools that came with it, one is always looked for."""
-    how: Json = given.gorilla.model_dump()
+    how: Json = given.gorilla.how()
     more: Json = {"mode": sent.target.mode}
     if fit is not None:
         more["least_fit"] = how["least_fit"] or fit

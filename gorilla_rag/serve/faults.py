@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from gorilla_rag.errors import (
     DownloadFailed,
@@ -17,7 +18,7 @@ from gorilla_rag.errors import (
     ModelBusy,
     ModelMissing,
     ModelTooLarge,
-    ModelUnknown,
+    NotServed,
     Overloaded,
     StorageFull,
     TooSlow,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from gorilla_rag.serve.metrics import Metrics
 
 _STATUS: tuple[tuple[type[BaseException], int], ...] = (
-    (ModelUnknown, 404),
+    (NotServed, 404),
     (ModelMissing, 409),
     (ModelBusy, 409),
     (ModelTooLarge, 503),
@@ -108,12 +109,12 @@ def handle(app: FastAPI, metrics: Metrics) -> None:
         message = f"{place}: {first['msg']}" if place else str(first["msg"])
         return JSONResponse(said(400, message, "see /openapi.json", "InvalidRequest", place or None), 400)
 
-    async def http(_: Request, error: Exception) -> JSONResponse:
+    async def http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)  # noqa: S101 (registered for these)
-        hint = "the paths are in /openapi.json"
-        return JSONResponse(
-            said(error.status_code, str(error.detail), hint, "HTTPError"), error.status_code, error.headers
-        )
+        hint, headers = "the paths are in /openapi.json", dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(_allowed(app, request))
+        return JSONResponse(said(error.status_code, str(error.detail), hint, "HTTPError"), error.status_code, headers)
 
     async def gone(_: Request, error: Exception) -> JSONResponse:
         return JSONResponse(said(_CLIENT_GONE, "the client has left", "", type(error).__name__), _CLIENT_GONE)
@@ -124,3 +125,12 @@ def handle(app: FastAPI, metrics: Metrics) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(Exception, known)
+
+
+def _allowed(app: FastAPI, request: Request) -> list[str]:
+    """The methods of a path, which several routes may have between them."""
+    found: set[str] = set()
+    for route in app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods or set()
+    return sorted(found)

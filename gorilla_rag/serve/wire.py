@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from gorilla_rag.answer import Chooser, Constrain
 from gorilla_rag.ask import MOST_CALLS, Fields
@@ -20,16 +20,45 @@ from gorilla_rag.serve.tools import LONGEST_CODE, LONGEST_QUESTION
 MOST_MESSAGES = 1_000
 MOST_TOOLS = 128
 MOST_TEXTS = 2_048
+
+
+def _whole(value: Any) -> Any:
+    """JSON has no integers apart: 5.0 is 5."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_WHOLE = BeforeValidator(_whole)
 Question = Annotated[str, Field(min_length=1, max_length=LONGEST_QUESTION)]
 Probability = Annotated[float, Field(ge=0, le=1)]
-Number = Annotated[int, Field(ge=1, le=len(LABELS))]
-Filter = dict[str, str | list[str]]
+Number = Annotated[int, Field(ge=1, le=len(LABELS)), _WHOLE]
+Texts = str | list[str] | None
 
 
 class Read(BaseModel):
-    """A request: what isn't known is refused."""
+    """A request: what isn't known, or is of another type, is refused."""
 
-    model_config = ConfigDict(extra="forbid", strict=False)
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Filters(Read):
+    """Which documents count: a value, or any of several."""
+
+    provider: Texts = None
+    domain: Texts = None
+    kind: Texts = None
+    package: Texts = None
+    version: Texts = None
+    id: Texts = None
+
+    def given(self) -> dict[str, str | list[str]]:
+        """Those that are."""
+        return {name: value for name, value in self if value is not None}
+
+
+class Open(BaseModel):
+    """A part of OpenAI's API: what isn't known is ignored."""
+
+    model_config = ConfigDict(extra="allow", strict=True, populate_by_name=True)
 
 
 class How(Read):
@@ -37,14 +66,18 @@ class How(Read):
 
     index: str | None = Field(default=None, description="An index of GET /v1/indexes; the first one by default.")
     k: Number = 5
-    filters: Filter = Field(default_factory=dict)
+    filters: Filters = Field(default_factory=Filters)
     chooser: Chooser = "retriever"
     constrain: Constrain | None = None
     threshold: Probability = 0.0
     least_fit: Probability = 0.0
-    calls: Annotated[int, Field(ge=1, le=MOST_CALLS)] = 1
+    calls: Annotated[int, Field(ge=1, le=MOST_CALLS), _WHOLE] = 1
     fields: Fields = "all"
     given: dict[str, Any] = Field(default_factory=dict)
+
+    def how(self) -> dict[str, Any]:
+        """The fields, by name."""
+        return {**dict(self), "filters": self.filters.given()}
 
 
 class AskRequest(How):
@@ -61,8 +94,8 @@ class SearchRequest(Read):
     question: Question
     index: str | None = None
     mode: Retrieval = "hybrid"
-    k: Annotated[int, Field(ge=1, le=100)] = 5
-    filters: Filter = Field(default_factory=dict)
+    k: Annotated[int, Field(ge=1, le=100), _WHOLE] = 5
+    filters: Filters = Field(default_factory=Filters)
 
 
 class CheckRequest(Read):
@@ -71,19 +104,15 @@ class CheckRequest(Read):
     code: Annotated[str, Field(max_length=LONGEST_CODE)]
 
 
-class Part(BaseModel):
+class Part(Open):
     """A part of a message's content; only text is read."""
-
-    model_config = ConfigDict(extra="allow")
 
     type: str
     text: str | None = None
 
 
-class Message(BaseModel):
+class Message(Open):
     """A message of a conversation."""
-
-    model_config = ConfigDict(extra="allow")
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | list[Part] | None = None
@@ -96,42 +125,34 @@ class Message(BaseModel):
         return self.content or ""
 
 
-class Named(BaseModel):
+class Named(Open):
     """A JSON Schema with a name."""
-
-    model_config = ConfigDict(extra="allow", populate_by_name=True)
 
     name: str = "answer"
     schema_: dict[str, Any] = Field(default_factory=dict, alias="schema")
 
 
-class ResponseFormat(BaseModel):
+class ResponseFormat(Open):
     """The form that an answer's content should have."""
-
-    model_config = ConfigDict(extra="allow")
 
     type: Literal["text", "json_object", "json_schema"]
     json_schema: Named | None = None
 
 
-class StreamOptions(BaseModel):
+class StreamOptions(Open):
     """How an answer is streamed."""
-
-    model_config = ConfigDict(extra="allow")
 
     include_usage: bool = False
 
 
-class ChatRequest(BaseModel):
+class ChatRequest(Open):
     """A conversation; its last user message is the question."""
-
-    model_config = ConfigDict(extra="allow")
 
     model: str | None = None
     messages: Annotated[list[Message], Field(min_length=1, max_length=MOST_MESSAGES)]
     stream: bool | None = False
     stream_options: StreamOptions | None = None
-    n: Annotated[int, Field(ge=1, le=1)] | None = 1
+    n: Annotated[int, Field(ge=1, le=1), _WHOLE] | None = 1
     response_format: ResponseFormat | None = None
     tools: Annotated[list[dict[str, Any]], Field(max_length=MOST_TOOLS)] | None = None
     tool_choice: Literal["none", "auto", "required"] | dict[str, Any] | None = None
@@ -139,10 +160,8 @@ class ChatRequest(BaseModel):
     gorilla: How = Field(default_factory=How, description="How to answer, beyond OpenAI's own fields.")
 
 
-class EmbeddingsRequest(BaseModel):
+class EmbeddingsRequest(Open):
     """Texts to be turned into vectors."""
-
-    model_config = ConfigDict(extra="allow")
 
     model: str | None = None
     input: (
@@ -150,7 +169,6 @@ class EmbeddingsRequest(BaseModel):
         | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=MOST_TEXTS)]
     )
     encoding_format: Literal["float", "base64"] | None = "float"
-    dimensions: Annotated[int, Field(ge=1)] | None = None
 
 
 class DownloadRequest(Read):
