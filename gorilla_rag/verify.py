@@ -1,4 +1,4 @@
-"""The checks: is it a call, is it documented, are its literals, does the name exist, do the arguments bind.
+"""The checks: is it a call, documented, its literals too; does the name exist, do the arguments bind, is it harmless.
 
 Reads documents, syntax trees and signatures; imports and runs nothing that a document or an answer names.
 """
@@ -14,6 +14,7 @@ from gorilla_rag.answer import Check, Verdict
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.call import Argument, Call, Expr, Literal, calls_in
 from gorilla_rag.errors import CallSyntaxError
+from gorilla_rag.harm import harm
 from gorilla_rag.snippet import imported_names
 from gorilla_rag.validate import parameter_schema, schema_errors
 
@@ -47,7 +48,7 @@ def verify(
     if doc and doc.kind != "python" and call.raw is None:
         return Verdict((_parses(call, doc), Check("documented", "passed", doc.id), schema, _complete(missing)))
     documented = [*_documented(call, lookup, doc), *_version(doc)]
-    checks = [_parses(call, doc), *documented, schema, *_signature(call, call.path)]
+    checks = [_parses(call, doc), *documented, schema, *_signature(call, call.path), *_harmless(call.path, doc)]
     return Verdict((*checks, *_code_checks(call, code, lookup, doc)))
 
 
@@ -199,10 +200,21 @@ def _code_checks(call: Call, code: str, lookup: Lookup, doc: ApiDoc | None) -> I
         elif made.receiver is None and (docs := lookup(dotted)):
             checks = _documented(replace(made, function=dotted), lambda _, docs=docs: docs, None)  # type: ignore[misc]
             yield from (replace(check, call=source) for check in checks)
+        if head not in own:
+            yield from _harmless(dotted, doc, source)
         if made.receiver is not None or head in own or not dotted.replace(".", "_").isidentifier():
             yield Check("exists", "not applicable", "called on a value of the program", source)
         else:
             yield from _signature(made, dotted, source)
+
+
+def _harmless(dotted: str, doc: ApiDoc | None, source: str = "") -> Iterator[Check]:
+    """Says of a call that could do harm that nobody vouched for the document which it comes from.
+
+    Nothing is said of what the installed packages themselves document.
+    """
+    if doc and not doc.trusted and doc.source != "python" and (what := harm(dotted)):
+        yield Check("harmless", "failed", f"{dotted} {what}; nobody vouched for {doc.id}", source)
 
 
 def _example_calls(doc: ApiDoc | None) -> set[Call]:

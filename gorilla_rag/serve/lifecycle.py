@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from gorilla_rag.errors import GorillaError, ModelBusy, ModelMissing, ModelTooLarge, UsageError
+from gorilla_rag.errors import GenerationFailed, GorillaError, ModelBusy, ModelMissing, ModelTooLarge, UsageError
 from gorilla_rag.generate.base import Generator
 from gorilla_rag.models import download, registry
 
@@ -230,9 +230,14 @@ class Models:
         gc.collect()
         try:
             made = model.entry.make()
-        except BaseException as error:
-            self._end(model, "failed", error.message if isinstance(error, GorillaError) else repr(error))
+        except GorillaError as error:
+            self._end(model, "failed", error.message)
             raise
+        except BaseException as error:  # whatever a backend raises, the state says it
+            self._end(model, "failed", repr(error))
+            if not isinstance(error, Exception):
+                raise
+            raise GenerationFailed(f"{name!r} can't be loaded: {error!r}", hint="see its `error`, or try again") from error
         with self._changed:
             model.generator, model.users, model.error = made, model.users + 1, ""
             self._move(model, "running")

@@ -17,7 +17,19 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import checking, cold, device, engines, evaluation, packages, scale, sources, training, warm
+from tests.benchmarks import (
+    checking,
+    cold,
+    device,
+    engines,
+    evaluation,
+    packages,
+    scale,
+    serving,
+    sources,
+    training,
+    warm,
+)
 from tests.benchmarks.measure import Row
 
 SECTIONS = {
@@ -29,6 +41,7 @@ SECTIONS = {
     "check": checking.rows,
     "packages": packages.rows,
     "sources": sources.rows,
+    "serving": serving.rows,
     "training": training.rows,
     "evaluation": evaluation.rows,
     "modes": evaluation.modes,
