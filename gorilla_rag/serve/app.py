@@ -27,6 +27,7 @@ from gorilla_rag.serve import chat, faults, wire
 from gorilla_rag.serve.answering import Answering, Sent, asked
 from gorilla_rag.serve.lifecycle import Standing
 from gorilla_rag.serve.metrics import Metrics
+from gorilla_rag.serve.searches import Searches
 from gorilla_rag.serve.work import Work, unless_gone
 
 Json = dict[str, Any]
@@ -79,7 +80,7 @@ def make_app(answering: Answering, limits: Limits = Limits()) -> FastAPI:
     faults.handle(app, metrics)
     _operations(app, answering, metrics)
     _models(app, answering)
-    _verbs(app, answering, slow, quick, metrics)
+    _verbs(app, answering, slow, Searches(quick, waiting=limits.waiting * 4), metrics)
     _openai(app, answering, slow, quick, metrics)
     app.state.metrics = metrics
     return app
@@ -163,7 +164,7 @@ def _model(standing: Standing) -> wire.Model:
     )
 
 
-def _verbs(app: FastAPI, answering: Answering, slow: Work, quick: Work, metrics: Metrics) -> None:
+def _verbs(app: FastAPI, answering: Answering, slow: Work, searches: Searches, metrics: Metrics) -> None:
     resolver = make_resolver()
 
     @app.get("/v1/indexes")
@@ -183,13 +184,9 @@ def _verbs(app: FastAPI, answering: Answering, slow: Work, quick: Work, metrics:
     @app.post("/v1/search")
     async def search(given: wire.SearchRequest) -> Json:
         """The documents of the calls that could do it, best first."""
-        index = answering.index(given.index)
-
-        def found() -> list[Json]:
-            hits = index.search(given.question, mode=given.mode, k=given.k, filters=given.filters.given())
-            return [hit.to_dict() for hit in hits]
-
-        return {"results": await quick.done(found)}
+        index, filters = answering.index(given.index), given.filters.given()
+        hits = await searches.found(given.question, index, mode=given.mode, k=given.k, filters=filters)
+        return {"results": [hit.to_dict() for hit in hits]}
 
     @app.post("/v1/check")
     async def check(given: wire.CheckRequest) -> Json:

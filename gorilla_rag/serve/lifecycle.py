@@ -237,7 +237,9 @@ class Models:
             self._end(model, "failed", repr(error))
             if not isinstance(error, Exception):
                 raise
-            raise GenerationFailed(f"{name!r} can't be loaded: {error!r}", hint="see its `error`, or try again") from error
+            raise GenerationFailed(
+                f"{name!r} can't be loaded: {error!r}", hint="see its `error`, or try again"
+            ) from error
         with self._changed:
             model.generator, model.users, model.error = made, model.users + 1, ""
             self._move(model, "running")
