@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -41,6 +41,8 @@ class Gorilla:
     def __init__(self, index: Index, generator: Callable[[], Generator] | str | None = None) -> None:
         self.index = index
         self._make_generator = _maker(generator)
+        self._made: Generator | None = None
+        self._making = threading.Lock()
         self._folder: TemporaryDirectory[str] | None = None
 
     @classmethod
@@ -147,10 +149,13 @@ class Gorilla:
         found = mcp_source.read(servers, headers=headers)
         return cls.from_docs(found.docs, encoder=encoder, generator=generator, device=device)
 
-    @cached_property
+    @property
     def generator(self) -> Generator:
-        """The language model, loaded when it is first needed."""
-        return self._make_generator()
+        """The language model, loaded when it is first needed; once, whoever asks at the same time."""
+        with self._making:
+            if self._made is None:
+                self._made = self._make_generator()
+            return self._made
 
     def search(
         self,
@@ -190,7 +195,7 @@ class Gorilla:
         ask = Ask(**how).checked()
         if not question.strip():
             raise UsageError("the question is empty", hint="ask in plain words what you need")
-        flow = Flow(self.index, lambda: self.generator, lambda: "generator" in self.__dict__)
+        flow = Flow(self.index, lambda: self.generator, lambda: self._made is not None)
         return flow.answers(question, ask)
 
     async def aask(self, question: str, **how: Any) -> Answer:

@@ -6,6 +6,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from referencing.exceptions import Unresolvable
+
+# What applying a schema raises whose references lead nowhere, or whose patterns are none.
+_NO_SCHEMA = (Unresolvable, re.error, OverflowError, ValueError, RecursionError)
+
 
 def schema_errors(value: Any, schema: Mapping[str, Any], *, formats: bool = False) -> list[str]:
     """What is wrong with a value by a schema (draft 2020-12), as `path: message`; empty when nothing is.
@@ -17,12 +22,11 @@ def schema_errors(value: Any, schema: Mapping[str, Any], *, formats: bool = Fals
     """
     from jsonschema import Draft202012Validator
     from referencing import Registry
-    from referencing.exceptions import Unresolvable
 
     try:
         checker = Draft202012Validator.FORMAT_CHECKER if formats else None
         found = list(Draft202012Validator(schema, registry=Registry(), format_checker=checker).iter_errors(value))
-    except (Unresolvable, re.error) as error:
+    except _NO_SCHEMA as error:
         return [f"the schema can't be applied: {error}"]
     return sorted(f"{'/'.join(map(str, error.absolute_path)) or 'value'}: {error.message}" for error in found)
 
@@ -31,12 +35,11 @@ def fitting(values: Iterable[Any], schema: Mapping[str, Any]) -> list[Any]:
     """Those of some values that are valid by a schema, which is read once for all of them."""
     from jsonschema import Draft202012Validator
     from referencing import Registry
-    from referencing.exceptions import Unresolvable
 
     validator = Draft202012Validator(schema, registry=Registry())
     try:
         return [value for value in values if validator.is_valid(value)]
-    except (Unresolvable, re.error):
+    except _NO_SCHEMA:
         return []
 
 

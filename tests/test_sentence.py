@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from llguidance import LLMatcher, LLTokenizer
+from llguidance import LLMatcher
 
 from gorilla_rag.generate import sentence
+from gorilla_rag.generate.strict import strict
 
 READ = """Document:
 [API] move_file
@@ -23,13 +24,15 @@ ALLOWED = [
     "renames lighthouse.jpg.",
     "renames IMG_2201.jpg to lighthouse.jpg, but you have to say where it lies.",
     "moves Greta's picture (IMG_2201.jpg) with torch.hub.load, 28,500 times at -15.",
-    "checks the well-known definition against OpenAPI 3.0.",
+    "checks the definition against OpenAPI 3.0.",
     "reads pages 1, 3 and 14 of https://docs.example.org/v2/files#move.",
     "calls 'load' or the hub's 'repo'; it doesn't do more than that.",
     "öffnet die datei lighthouse.jpg für dich.",
 ]
 REFUSED = [
     "renames lighthouse.png.",
+    "renames the well-known file quickly.",
+    "renames a bert-base-uncased quickly.",
     "renames IMG_2202.jpg.",
     "renames the file for Gregor at once.",
     "renames the file 16 times.",
@@ -46,11 +49,7 @@ REFUSED = [
 
 def accepts(text: str) -> bool:
     """Whether a model that is held to the grammar of what was read may write this, and then end."""
-    tokenizer = LLTokenizer("byte")
-    matcher = LLMatcher(tokenizer, LLMatcher.grammar_from_lark(sentence.grammar(READ)[0]))
-    assert not matcher.get_error()
-    tokens = list(f' {text}"}}'.encode())
-    return matcher.validate_tokens(tokens) == len(tokens) and bool(matcher.consume_tokens(tokens))
+    return sentence.fits(f" {text}", READ)
 
 
 @pytest.mark.parametrize("text", ALLOWED)
@@ -73,7 +72,15 @@ def test_a_sentence_has_a_bounded_length() -> None:
     assert accepts("a" + " very" * 40 + " long one.")
     assert not accepts("a" + " very" * 60 + " long one.")
     _, limit = sentence.grammar(READ)
-    assert limit == sentence.LENGTH + 2
+    assert limit >= sentence.LENGTH + 2
+    chinese = "把照片重命名为灯塔" * 5
+    assert sentence.fits(f" {chinese}.", READ)
+    assert not sentence.fits(f" {chinese * 2}.", chinese)
+
+
+def test_servers_get_the_pattern() -> None:
+    text = {"type": "string", "pattern": sentence.pattern("move_file", READ)}
+    assert strict(text) == text
 
 
 def test_names_are_whole_and_in_parts() -> None:

@@ -28,7 +28,7 @@ from tests.toys import Toy
 
 
 def entry(name: str, make: Callable[[], Generator] = Toy, *, size: int = 0, known: str = "") -> Entry:
-    return Entry(name, name, make, size, known)
+    return Entry(name, name, make, lambda: size, known)
 
 
 def models(*entries: Entry, memory: int | None = None, idle: float | None = None) -> Models:
@@ -132,9 +132,12 @@ def test_a_model_that_stays_in_use_can_not_be_stopped(monkeypatch: pytest.Monkey
 
 
 def test_models_that_nobody_uses_make_room_and_those_in_use_do_not() -> None:
-    served = models(entry("a", size=60), entry("b", size=60), entry("c", size=30), memory=100)
+    served = models(entry("a", size=60), entry("b", size=60), entry("c", size=30), entry("d", size=101), memory=100)
     served.start("a")
     served.start("c")
+    with pytest.raises(ModelTooLarge):
+        served.start("d")
+    assert [state(served, name) for name in "ac"] == ["running", "running"]
     served.start("b")
     assert [state(served, name) for name in "abc"] == ["stopped", "running", "running"]
     with served.used("b"), pytest.raises(ModelTooLarge) as caught:

@@ -35,16 +35,16 @@ def mcp(
     """
     from gorilla_rag.cli.prepare import gorilla
     from gorilla_rag.serve import mcp as served
-    from gorilla_rag.serve.guard import check_binding
+    from gorilla_rag.serve.guard import check_binding, keys_in, named
     from gorilla_rag.serve.tools import tools
 
-    keys = [key for key in os.environ.get(KEY, "").split(",") if key]
+    keys = keys_in(os.environ.get(KEY, ""))
     if http:
         check_binding(host, keys)
     model = options.generator(generator, adapter=adapter, device=None, quantize=None)
     offered = tools(gorilla(index, setup=False, generator=model))
     if http:
-        typer.echo(f"http://{host}:{port}{served.PATH}", err=True)
+        typer.echo(f"http://{named(host)}:{port}{served.PATH}", err=True)
         served.serve_http(offered, host=host, port=port, host_names=host_name or (), origins=origin or (), keys=keys)
     else:
         served.serve_stdio(offered)

@@ -53,10 +53,10 @@ def serve(
             f"{error.name} is not installed", hint="install the extra: pip install 'gorilla-rag[serve]'"
         ) from error
     from gorilla_rag.serve import routing
-    from gorilla_rag.serve.guard import check_binding
+    from gorilla_rag.serve.guard import check_binding, keys_in, named
     from gorilla_rag.serve.lifecycle import Models
 
-    keys = [key for key in os.environ.get(KEY, "").split(",") if key]
+    keys = keys_in(os.environ.get(KEY, ""))
     check_binding(host, keys)
     where = routing.read(route)
     models = Models(answers.entries(where), memory=memory * _MEBIBYTE if memory else None, idle=idle)
@@ -67,12 +67,12 @@ def serve(
     around = outside.surrounded(
         app,
         body=limits.body,
-        host_names=[host, *(host_name or [])],
+        host_names=[named(host), *(host_name or [])],
         origins=origin or (),
         keys=keys,
         log_questions=log_questions,
     )
-    typer.echo(f"http://{host}:{port}/v1", err=True)
+    typer.echo(f"http://{named(host)}:{port}/v1", err=True)
     outside.serve(around, host=host, port=port, keys=keys)
 
 

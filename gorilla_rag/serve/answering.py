@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,6 @@ from gorilla_rag.serve.routing import AUTO, Routing, Target
 from gorilla_rag.sources import tools as tool_source
 
 KEPT_TOOL_SETS = 32
-TOOLS_FIT = 0.5
 _IN_MEMORY = 1.5
 """A loaded model takes more than its file: a cache of keys and values, and buffers."""
 
@@ -126,22 +126,20 @@ class Answering:
             for event in gorilla.stream(question, **{**how, "mode": sent.target.mode}):
                 yield event, sent
 
-    def over_tools(self, tools: Sequence[Mapping[str, Any]], choice: Any) -> tuple[Gorilla, float]:
-        """What finds tools that came with a question, and how well one has to fit to be called.
+    def over_tools(self, tools: Sequence[Mapping[str, Any]], named: str | None) -> Gorilla:
+        """What finds tools that came with a question.
 
         Args:
-            tools: as OpenAI's `tools`.
-            choice: as OpenAI's `tool_choice`.
+            tools: each with `name`, `description` and `parameters`.
+            named: the only one that counts; all of them if not given.
 
         Raises:
-            UsageError: a tool without a name, two of one, or a choice of none of them.
+            UsageError: two tools of one name, or none of that one.
         """
-        named = choice.get("function", choice).get("name") if isinstance(choice, Mapping) else None
-        chosen = [tool for tool in tools if named is None or tool.get("function", tool).get("name") == named]
+        chosen = [tool for tool in tools if named in (None, tool["name"])]
         if not chosen:
             raise UsageError(f"no tool has the name {str(named)[:80]!r}", hint="choose one of tools")
-        fit = TOOLS_FIT if choice in (None, "auto") else 0.0
-        return self._tools(chosen), fit
+        return self._tools(chosen)
 
     def _tools(self, tools: Sequence[Mapping[str, Any]]) -> Gorilla:
         key = json.dumps(tools, sort_keys=True)
@@ -166,15 +164,14 @@ def entries(route: Routing) -> dict[str, Entry]:
     """The models that may be served: the registry's, and those that the routing names."""
     made = {name: _known(name) for name in routing.generators()}
     for name, own in route.models.items():
-        made[name] = Entry(
-            name, own.generator, load_generator(own.generator, adapter=own.adapter), _size(own.generator)
-        )
+        load = load_generator(own.generator, adapter=own.adapter)
+        made[name] = Entry(name, own.generator, load, partial(_size, own.generator))
     return made
 
 
 def _known(name: str) -> Entry:
     found = registry.spec(name)
-    return Entry(name, name, load_generator(name), _size(name), known=found.name)
+    return Entry(name, name, load_generator(name), partial(_size, name), known=found.name)
 
 
 def _size(spec: str) -> int:

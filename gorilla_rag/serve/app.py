@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,6 @@ from starlette.concurrency import run_in_threadpool
 import gorilla_rag
 from gorilla_rag.answer import Answer
 from gorilla_rag.ask import Ask
-from gorilla_rag.check import check_code, make_resolver
 from gorilla_rag.errors import NotServed, UsageError
 from gorilla_rag.flow import Event
 from gorilla_rag.gorilla import Gorilla
@@ -27,10 +26,14 @@ from gorilla_rag.serve import chat, faults, wire
 from gorilla_rag.serve.answering import Answering, Sent, asked
 from gorilla_rag.serve.lifecycle import Standing
 from gorilla_rag.serve.metrics import Metrics
+from gorilla_rag.serve.routing import AUTO
 from gorilla_rag.serve.searches import Searches
+from gorilla_rag.serve.tools import make_checking
 from gorilla_rag.serve.work import Work, unless_gone
 
 Json = dict[str, Any]
+TOOLS_FIT = 0.5
+"""Where a tool may be called or not, it is called where it is likelier than not that it fits."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,7 @@ def _model(standing: Standing) -> wire.Model:
 
 
 def _verbs(app: FastAPI, answering: Answering, slow: Work, searches: Searches, metrics: Metrics) -> None:
-    resolver = make_resolver()
+    checking = make_checking()
 
     @app.get("/v1/indexes")
     def list_indexes() -> Json:
@@ -176,36 +179,38 @@ def _verbs(app: FastAPI, answering: Answering, slow: Work, searches: Searches, m
     async def ask(given: wire.AskRequest, request: Request) -> Json:
         """Answers a question: the call, an explanation, code, what was checked, and the documents."""
         sent, over = answering.sent(given.question, given.model, given.mode), Gorilla(answering.index(given.index))
-        how = asked(given.how(), mode=sent.target.mode).checked()
+        how = asked(given.how())
         answer, where = await unless_gone(request, _answer(answering, slow, given.question, over, how, sent))
         metrics.answer(answer, route=where.route, model=where.target.model)
         return {**answer.to_dict(), "model": str(where.target), "route": where.route}
 
     @app.post("/v1/search")
-    async def search(given: wire.SearchRequest) -> Json:
+    async def search(given: wire.SearchRequest, request: Request) -> Json:
         """The documents of the calls that could do it, best first."""
         index, filters = answering.index(given.index), given.filters.given()
-        hits = await searches.found(given.question, index, mode=given.mode, k=given.k, filters=filters)
+        found = searches.found(given.question, index, mode=given.mode, k=given.k, filters=filters)
+        hits = await unless_gone(request, found)
         return {"results": [hit.to_dict() for hit in hits]}
 
     @app.post("/v1/check")
-    async def check(given: wire.CheckRequest) -> Json:
+    async def check(given: wire.CheckRequest, request: Request) -> Json:
         """Checks every call and import of Python code against what is installed here; runs nothing."""
-        checked = await slow.done(lambda: check_code(given.code, resolver=resolver))
+        checked = await unless_gone(request, slow.done(checking, given.code))
         return checked.to_dict()
 
 
 def _openai(app: FastAPI, answering: Answering, slow: Work, quick: Work, metrics: Metrics) -> None:
     @app.post("/v1/embeddings")
-    async def embeddings(given: wire.EmbeddingsRequest) -> Json:
+    async def embeddings(given: wire.EmbeddingsRequest, request: Request) -> Json:
         """Texts as unit vectors of the default index's encoder."""
-        encoder = answering.encoder
+        encoder = await run_in_threadpool(lambda: answering.encoder)
         if given.model not in (None, encoder.id):
             raise NotServed(f"no encoder {given.model[:80]!r}", hint=f"the encoder is {encoder.id}")
         if (given.model_extra or {}).get("dimensions") not in (None, encoder.dimension):
             raise UsageError(f"{encoder.id} has {encoder.dimension} dimensions", hint="leave dimensions out")
         texts = [given.input] if isinstance(given.input, str) else given.input
-        vectors = await quick.done(lambda: np.asarray(encoder.encode(texts), dtype="<f4"))
+        encoded = quick.done(lambda: np.asarray(encoder.encode(texts), dtype="<f4"))
+        vectors = await unless_gone(request, encoded)
         rows = [
             {"object": "embedding", "index": number, "embedding": _vector(row, given.encoding_format)}
             for number, row in enumerate(vectors)
@@ -221,37 +226,49 @@ def _openai(app: FastAPI, answering: Answering, slow: Work, quick: Work, metrics
     @app.post("/v1/chat/completions", responses={200: {"content": {"text/event-stream": {}}}})
     async def completions(given: wire.ChatRequest, request: Request) -> Response:
         """Answers the last user message: as text, as the object of `response_format`, or as calls of `tools`."""
-        question, schema = chat.question(given), chat.structure(given)
-        sent, over, fit = answering.sent(question, given.model), Gorilla(answering.index(given.gorilla.index)), None
-        tools = given.tools if given.tool_choice != "none" else None
+        question, schema, tools = chat.question(given), chat.structure(given), _tools(given)
+        if tools and (said := chat.results(given)):
+            return JSONResponse(chat.handed_on("\n".join(said), str(given.model or AUTO)))
+        sent, over, how = (
+            answering.sent(question, given.model),
+            Gorilla(answering.index(given.gorilla.index)),
+            _how(given),
+        )
         if tools:
-            over, fit = await quick.done(answering.over_tools, tools, given.tool_choice)
-        how = _how(given, sent, fit)
+            named = given.tool_choice.function.name if isinstance(given.tool_choice, wire.ToolChoice) else None
+            over = await unless_gone(request, quick.done(answering.over_tools, tools, named))
+            if sent.target.mode == "zero-shot":  # the tools are there, so they are read
+                sent = replace(sent, target=replace(sent.target, mode="hybrid"))
         reply = chat.Reply(
-            str(given.model or sent.target),
+            str(sent.target),
             schema=schema,
             tools=bool(tools),
+            required=given.tool_choice not in (None, "auto"),
             include_usage=bool(given.stream_options and given.stream_options.include_usage),
         )
         if given.stream:
-            events = slow.items(lambda: answering.events(question, over, how, sent))
-            return await _streamed(events, metrics, reply)
+            return await _streamed(
+                request, slow.items(lambda: answering.events(question, over, how, sent)), metrics, reply
+            )
         answer, where = await unless_gone(request, _answer(answering, slow, question, over, how, sent))
         metrics.answer(answer, route=where.route, model=where.target.model)
-        return JSONResponse(reply.whole(answer))
+        return JSONResponse(replace(reply, model=str(where.target)).whole(answer))
 
 
-def _how(given: wire.ChatRequest, sent: Sent, fit: float | None) -> Ask:
-    """How a conversation's question is answered; of tools that came with it, one is always looked for."""
-    how: Json = given.gorilla.how()
-    more: Json = {"mode": sent.target.mode}
-    if fit is not None:
-        more["least_fit"] = how["least_fit"] or fit
-        more["calls"] = how["calls"] if not given.parallel_tool_calls else max(how["calls"], 8)
-        more["fields"] = "call"
-        if sent.target.mode == "zero-shot":
-            more["mode"] = "hybrid"
-    return asked(how, **more).checked()
+def _tools(given: wire.ChatRequest) -> list[Json]:
+    """The tools that may be called, as functions."""
+    tools = given.tools if given.tool_choice != "none" else None
+    return [tool.function.model_dump(include={"name", "description", "parameters"}) for tool in tools or ()]
+
+
+def _how(given: wire.ChatRequest) -> Ask:
+    """How a conversation's question is answered. Of tools, one is called where it is likely enough that it fits."""
+    how = given.gorilla.how()
+    if given.tools and given.tool_choice != "none":
+        if given.tool_choice in (None, "auto"):
+            how["least_fit"] = how["least_fit"] or TOOLS_FIT
+        how |= {"calls": max(how["calls"], 8 if given.parallel_tool_calls else 1), "fields": "call"}
+    return asked(how)
 
 
 async def _answer(
@@ -262,16 +279,22 @@ async def _answer(
     return made[-1]
 
 
-async def _streamed(events: AsyncGenerator[tuple[Event, Sent]], metrics: Metrics, reply: chat.Reply) -> Response:
+async def _streamed(
+    request: Request, events: AsyncGenerator[tuple[Event, Sent]], metrics: Metrics, reply: chat.Reply
+) -> Response:
     """The answer as server-sent events; what fails before the first of them has a status of its own."""
-    first = await anext(events)
+    try:
+        first = await unless_gone(request, anext(events))
+    except BaseException:
+        await events.aclose()
+        raise
 
     async def body() -> AsyncIterator[bytes]:
         async with aclosing(events):
             try:
                 yield _event(reply.begun())
                 async for event, sent in _after(first, events):
-                    for piece in reply.pieces(event):
+                    for piece in replace(reply, model=str(sent.target)).pieces(event):
                         yield _event(piece)
                     if event.kind == "answer":
                         metrics.answer(event.answer, route=sent.route, model=sent.target.model)

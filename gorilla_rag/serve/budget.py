@@ -10,7 +10,9 @@ LEAST = 200
 MOST = 20_000
 _BYTES = 3
 _SHORT = 40
-_WHOLE = {"id", "api_call", "code", "rule", "version", "notice"}
+_WHOLE = {"id", "api_call", "api_name", "code", "example_code", "rule", "version", "notice"}
+_ATOMIC = {"parameters"}
+"""Kept whole or not at all: a part of a schema would say something else."""
 _CUT = " …"
 _Place = tuple[Any, Any]
 
@@ -54,12 +56,12 @@ def _drop(made: dict[str, Any]) -> bool:
 
 
 def _remove(made: dict[str, Any]) -> bool:
-    """Takes out the longest text of those that stay whole."""
-    texts = [place for place in _places(made) if isinstance(place[0][place[1]], str) and place[0][place[1]]]
-    holder, key = max(texts, key=lambda place: len(place[0][place[1]]), default=(made, "cut"))
-    if not isinstance(holder[key], str):
+    """Takes out the longest of what stays whole."""
+    whole = [place for place in _places(made) if isinstance(place[0][place[1]], str | dict) and place[0][place[1]]]
+    holder, key = max(whole, key=lambda place: tokens(place[0][place[1]]), default=(made, "cut"))
+    if isinstance(holder[key], bool):
         return False
-    holder[key] = ""
+    holder[key] = type(holder[key])()
     return True
 
 
@@ -68,4 +70,5 @@ def _places(value: Any) -> Iterator[_Place]:
     keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
     for key in list(keys):
         yield value, key
-        yield from _places(value[key])
+        if key not in _ATOMIC:
+            yield from _places(value[key])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping
@@ -44,6 +45,13 @@ def question(request: ChatRequest) -> str:
     if len(said) > LONGEST_QUESTION:
         raise UsageError(f"the last user message has {len(said)} characters", hint=f"use {LONGEST_QUESTION} or fewer")
     return said
+
+
+def results(request: ChatRequest) -> list[str]:
+    """What tools said since the last user message: then the question has been answered."""
+    roles = [message.role for message in request.messages]
+    last = len(roles) - roles[::-1].index("user")
+    return [message.said for message in request.messages[last:] if message.role in ("tool", "function")]
 
 
 def structure(request: ChatRequest) -> Mapping[str, Any] | None:
@@ -90,15 +98,20 @@ def text(answer: Answer) -> str:
 
 def _call(answer: Answer) -> str:
     calls = [call.render() for call in answer.calls] or [answer.api_call or ""]
-    fence = "\n".join(calls)
     missing = f"Missing: {', '.join(answer.missing)}\n\n" if answer.missing else ""
-    return f"```\n{fence}\n```\n\n{missing}"
+    return f"{_fenced(chr(10).join(calls))}\n\n{missing}"
 
 
 def _code(answer: Answer) -> str:
     failed = "".join(f"\n- {check}" for check in answer.verdict.failed)
     warned = f"\n\nThese checks failed:{failed}" if failed else ""
-    return (f"\n\n```python\n{answer.code}\n```" if answer.code else "") + warned
+    return (f"\n\n{_fenced(answer.code, 'python')}" if answer.code else "") + warned
+
+
+def _fenced(code: str, language: str = "") -> str:
+    """A block of code, in a fence that nothing in it can close."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", code)), default=0))
+    return f"{fence}{language}\n{code}\n{fence}"
 
 
 @dataclass(frozen=True)
@@ -106,9 +119,10 @@ class Reply:
     """How an answer is written as a chat completion.
 
     Attributes:
-        model: as the client named it.
+        model: that answers, with its mode.
         schema: of the content; `None` for text.
         tools: whether tools were given to call.
+        required: whether one of them has to be called.
         include_usage: whether the last piece of a stream has the tokens.
         id, created: of the completion.
     """
@@ -116,6 +130,7 @@ class Reply:
     model: str
     schema: Mapping[str, Any] | None = None
     tools: bool = False
+    required: bool = False
     include_usage: bool = False
     id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(12)}")
     created: int = field(default_factory=lambda: int(time.time()))
@@ -160,8 +175,9 @@ class Reply:
 
     def _message(self, answer: Answer) -> tuple[dict[str, Any], str]:
         message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
-        if self.tools and not answer.refused:
-            return {**message, "tool_calls": answer.tool_calls()}, "tool_calls"
+        if self.tools and not answer.refused and (self.required or not answer.missing):
+            calls = [{**call, "id": f"call_{secrets.token_hex(8)}"} for call in answer.tool_calls()]
+            return {**message, "tool_calls": calls}, "tool_calls"
         if self.schema is not None:
             if answer.refused:
                 return {**message, "refusal": answer.reason}, "stop"
@@ -174,6 +190,14 @@ class Reply:
 
     def _head(self, kind: str) -> dict[str, Any]:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+
+
+def handed_on(text: str, model: str) -> dict[str, Any]:
+    """A completion that hands on what a called tool said: the question is answered, and no model here reads results."""
+    message = {"role": "assistant", "content": text, "refusal": None}
+    choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
+    nothing = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    return {**Reply(model)._head("chat.completion"), "choices": [choice], "usage": nothing}
 
 
 def usage(answer: Answer) -> dict[str, Any]:

@@ -45,6 +45,7 @@ _STATUS: tuple[tuple[type[BaseException], int], ...] = (
     (RecursionError, 400),
 )
 _CLIENT_GONE = 499
+_HINTS = {404: "the paths are in /openapi.json", 413: "send less"}
 _TYPES = {400: "invalid_request_error", 404: "invalid_request_error", 429: "rate_limit_error"}
 _WHAT = {
     400: "The request can't be served as it is.",
@@ -111,7 +112,7 @@ def handle(app: FastAPI, metrics: Metrics) -> None:
 
     async def http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)  # noqa: S101 (registered for these)
-        hint, headers = "the paths are in /openapi.json", dict(error.headers or {})
+        hint, headers = _HINTS.get(error.status_code, "see /openapi.json"), dict(error.headers or {})
         if error.status_code == 405:
             headers["Allow"] = ", ".join(_allowed(app, request))
         return JSONResponse(said(error.status_code, str(error.detail), hint, "HTTPError"), error.status_code, headers)

@@ -30,6 +30,16 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def named(host: str) -> str:
+    """An address as a URL and a Host header write it."""
+    return f"[{host}]" if ":" in host else host
+
+
+def keys_in(text: str) -> list[str]:
+    """Keys separated by commas."""
+    return [key for one in text.split(",") if (key := one.strip())]
+
+
 def check_binding(host: str, keys: Sequence[str]) -> None:
     """Refuses an address that others reach without a key, and keys that can be guessed.
 
@@ -100,7 +110,7 @@ class Guard:
     def _has_key(self, headers: _Headers) -> bool:
         """Compares with every key, each in the same time whatever is given."""
         scheme, _, given = headers.first(b"authorization").partition(" ")
-        said = given.strip().encode("utf-8", "surrogateescape") if scheme.lower() == "bearer" else b""
+        said = given.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
         equal = [hmac.compare_digest(said, key) for key in self._keys]
         return any(equal)
 
@@ -125,7 +135,8 @@ def _name(host: str) -> str:
 
 
 async def _say(send: Send, status: int, message: str, hint: str) -> None:
-    body = json.dumps({"error": {"message": message, "hint": hint}}).encode()
+    said = {"message": message, "hint": hint, "type": "invalid_request_error", "code": "Refused", "param": None}
+    body = json.dumps({"error": said}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))

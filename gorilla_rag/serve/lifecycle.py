@@ -36,14 +36,14 @@ class Entry:
         name: its id.
         spec: as `load_generator` takes it.
         make: loads it.
-        bytes: about how much memory it takes.
+        size: about how many bytes of memory it takes; asked before it is loaded.
         known: its name in the registry, which can fetch and delete it; empty for one that lies elsewhere.
     """
 
     name: str
     spec: str
     make: Callable[[], Generator]
-    bytes: int = 0
+    size: Callable[[], int] = int
     known: str = ""
 
 
@@ -58,6 +58,7 @@ class _Model:
     used: float = 0.0
     error: str = ""
     progress: tuple[int, int] = (0, 0)
+    bytes: int = 0
     since: float = field(default_factory=time.time)
 
 
@@ -158,7 +159,7 @@ class Models:
 
         Raises:
             UsageError: no model has that name, or it isn't one of the registry.
-            ModelBusy: it is loaded or on its way; or another one that is there is made of it.
+            ModelBusy: it is loaded, or on its way.
         """
         with self._changed:
             model = self._seen(name)
@@ -168,7 +169,7 @@ class Models:
                 raise ModelBusy(f"{name!r} is {model.state}", hint=f"stop it first: PUT /v1/models/{name}/stop")
             registry.remove(model.entry.known)
             model.error = ""
-            self._move(model, "not_downloaded")
+            self._move(model, _there(model.entry))
         return self.standing(name)
 
     def download(self, name: str) -> Standing:
@@ -195,7 +196,9 @@ class Models:
         self._closed.set()
         with self._changed:
             for model in self._models.values():
-                model.generator = None
+                if model.state == "running":
+                    model.generator = None
+                    self._move(model, "stopped")
         gc.collect()
 
     def _fetch(self, model: _Model) -> None:
@@ -205,10 +208,13 @@ class Models:
         try:
             download.pull(model.entry.known, progress=tell)
         except Exception as error:  # a background task has nobody to raise to: the state says it
-            said = error.message if isinstance(error, GorillaError) else repr(error)
-            self._end(model, "not_downloaded", said)
+            self._end(model, _there(model.entry), error.message if isinstance(error, GorillaError) else repr(error))
         else:
             self._end(model, "stopped", "")
+        with self._changed:  # another may have come along with it, as its base
+            for other in self._models.values():
+                if other.state == "not_downloaded" and _there(other.entry) == "stopped":
+                    self._move(other, "stopped")
 
     def _end(self, model: _Model, state: State, error: str) -> None:
         with self._changed:
@@ -251,23 +257,26 @@ class Models:
         Raises:
             ModelTooLarge: there never is.
         """
+        wanted.bytes = wanted.entry.size()
         if self._memory is None:
             return []
         held = [one for one in self._models.values() if one.state in ("starting", "running", "stopping")]
         idle = sorted((one for one in held if one.state == "running" and not one.users), key=lambda one: one.used)
-        taken, freed = sum(one.entry.bytes for one in held), []
-        while taken + wanted.entry.bytes > self._memory and idle:
-            one = idle.pop(0)
-            freed.append(one.generator)
-            one.generator = None
-            self._move(one, "stopped")
-            taken -= one.entry.bytes
-        if taken + wanted.entry.bytes > self._memory:
-            needs, has = (round(number / 2**20) for number in (wanted.entry.bytes, self._memory - taken))
+        over = sum(one.bytes for one in held) + wanted.bytes - self._memory
+        if over > sum(one.bytes for one in idle):
+            needs, has = (round(number / 2**20) for number in (wanted.bytes, wanted.bytes - over))
             raise ModelTooLarge(
                 f"{wanted.entry.name!r} takes about {needs} MiB, there are {has} left for models",
                 hint="stop another model, or start the server with more --memory",
             )
+        freed = []
+        for one in idle:
+            if over <= 0:
+                break
+            over -= one.bytes
+            freed.append(one.generator)
+            one.generator = None
+            self._move(one, "stopped")
         return freed
 
     def _at_rest(self, name: str) -> _Model:

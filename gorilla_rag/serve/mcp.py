@@ -12,6 +12,7 @@ from gorilla_rag.errors import ExtraMissing, GorillaError
 try:
     import anyio
     import uvicorn
+    from anyio import CapacityLimiter
     from anyio.to_thread import run_sync
     from mcp.server import Server, ServerRequestContext
     from mcp.server.stdio import stdio_server
@@ -26,6 +27,7 @@ try:
         ToolAnnotations,
     )
     from mcp_types import Tool as Listed
+    from starlette.middleware.cors import CORSMiddleware
 except ImportError as error:
     raise ExtraMissing(
         f"{error.name} is not installed", hint="install the extra: pip install 'gorilla-rag[mcp]'"
@@ -34,11 +36,12 @@ except ImportError as error:
 from mcp.shared.exceptions import MCPError
 
 import gorilla_rag
-from gorilla_rag.serve.guard import LOOPBACK, Guard, check_binding
+from gorilla_rag.serve.guard import LOOPBACK, Guard, check_binding, named
 from gorilla_rag.serve.tools import NOTICE, Tool
 
 PATH = "/mcp"
 LARGEST_BODY = 1 << 20
+SECONDS, AT_ONCE = 120, 4
 INSTRUCTIONS = (
     "Which API to call, exactly: recommend_api for a task, search_apis and get_api_doc to read, check_code to find "
     f"calls that don't exist before you hand code over. {NOTICE}"
@@ -48,7 +51,7 @@ _log = logging.getLogger(__name__)
 
 def server(tools: Sequence[Tool]) -> Server[Any]:
     """A server that lists the tools and runs them, each call in a thread of its own."""
-    by_name = {tool.name: tool for tool in tools}
+    by_name, at_once = {tool.name: tool for tool in tools}, CapacityLimiter(AT_ONCE)
     listed = [_listed(tool) for tool in tools]
 
     async def list_tools(
@@ -63,7 +66,10 @@ def server(tools: Sequence[Tool]) -> Server[Any]:
         if tool is None:
             raise MCPError(INVALID_PARAMS, f"there is no tool {params.name[:80]!r}; there are {', '.join(by_name)}")
         try:
-            found = await run_sync(tool, params.arguments or {}, abandon_on_cancel=True)
+            with anyio.fail_after(SECONDS):
+                found = await run_sync(tool, params.arguments or {}, abandon_on_cancel=True, limiter=at_once)
+        except TimeoutError:
+            return _said(f"{tool.name} took more than {SECONDS} seconds. Ask for less.", is_error=True)
         except GorillaError as error:
             return _said(f"{error.message}. {error.hint}.", is_error=True)
         except Exception:
@@ -109,7 +115,7 @@ def serve_http(
         UsageError: an address that others reach without a key, or a key that is too short.
     """
     check_binding(host, keys)
-    made = app(tools, host_names=[*host_names, host], origins=origins, keys=keys)
+    made = app(tools, host_names=[*host_names, named(host)], origins=origins, keys=keys)
     uvicorn.run(made, host=host, port=port, log_level="warning", timeout_graceful_shutdown=5)
 
 
@@ -131,6 +137,14 @@ def app(
         # The guard does this, also for names that aren't this machine's.
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
+    if origins:
+        inner.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(origins),
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=["mcp-session-id"],
+        )
     return Guard(inner, hosts=[*LOOPBACK, *host_names], origins=origins, keys=keys)
 
 

@@ -145,7 +145,7 @@ def read(path: str | Path | None) -> Routing:
     if wrong := schema_errors(said, _FILE):
         raise UsageError(f"{path}: {wrong[0]}", hint="write it as docs/serve.md shows")
     own = {name: Own(one["generator"], one.get("adapter")) for name, one in said.get("models", {}).items()}
-    if twice := sorted(own.keys() & (registry.MODELS.keys() | {AUTO})):
+    if twice := sorted(own.keys() & (registry.MODELS.keys() | {AUTO, *MODES})):
         raise UsageError(f"{path}: {twice[0]!r} is a model's name already", hint="choose another one")
     known = {**dict.fromkeys(generators()), **own}
     route = said.get("route", {})

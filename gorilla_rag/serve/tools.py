@@ -12,6 +12,7 @@ from typing import Any
 
 from gorilla_rag.answer import Answer, Hit
 from gorilla_rag.apidoc import ApiDoc
+from gorilla_rag.check import Checked, check_code, make_resolver
 from gorilla_rag.errors import UsageError
 from gorilla_rag.gorilla import Gorilla
 from gorilla_rag.serve import budget
@@ -227,14 +228,22 @@ def _document(gorilla: Gorilla) -> Tool:
 _KEPT = {"id", "api_call", "source", "version", "trusted"}
 
 
-def _check() -> Tool:
-    from gorilla_rag.check import check_code, make_resolver
-
+def make_checking() -> Callable[[str], Checked]:
+    """Checks code against what is installed here, one program at a time, and keeps what it has read of packages."""
     resolver, one_at_a_time = make_resolver(), threading.Lock()
 
-    def run(given: dict[str, Any]) -> dict[str, Any]:
+    def checking(code: str) -> Checked:
         with one_at_a_time:
-            checked = check_code(given["code"], resolver=resolver)
+            return check_code(code, resolver=resolver)
+
+    return checking
+
+
+def _check() -> Tool:
+    checking = make_checking()
+
+    def run(given: dict[str, Any]) -> dict[str, Any]:
+        checked = checking(given["code"])
         findings = [
             {
                 "rule": one.rule,

@@ -6,6 +6,7 @@ Chat completions and embeddings follow OpenAI's API as its clients use it; what 
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -27,7 +28,35 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _sendable(value: Any) -> Any:
+    """JSON that can be sent on: no half of a character, no number that isn't one; no pattern in a schema.
+
+    A pattern of a client's could keep a server busy for ever; nothing else in a schema can.
+    """
+    if isinstance(value, str):
+        value.encode()
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is no number")
+    elif isinstance(value, list):
+        return [_sendable(one) for one in value]
+    elif isinstance(value, dict):
+        return {_sendable(name): _sendable(one) for name, one in value.items()}
+    return value
+
+
+def _without_patterns(value: Any) -> Any:
+    """A schema without what only a pattern could refuse."""
+    if isinstance(value, list):
+        return [_without_patterns(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {name: one for name, one in value.items() if not (name == "pattern" and isinstance(one, str))}
+    return {name: _without_patterns(one) for name, one in kept.items() if name != "patternProperties"}
+
+
 _WHOLE = BeforeValidator(_whole)
+Json = Annotated[Any, BeforeValidator(_sendable)]
+Schema = Annotated[dict[str, Any], BeforeValidator(lambda value: _without_patterns(_sendable(value)))]
 Question = Annotated[str, Field(min_length=1, max_length=LONGEST_QUESTION)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Number = Annotated[int, Field(ge=1, le=len(LABELS)), _WHOLE]
@@ -73,7 +102,7 @@ class How(Read):
     least_fit: Probability = 0.0
     calls: Annotated[int, Field(ge=1, le=MOST_CALLS), _WHOLE] = 1
     fields: Fields = "all"
-    given: dict[str, Any] = Field(default_factory=dict)
+    given: dict[str, Json] = Field(default_factory=dict)
 
     def how(self) -> dict[str, Any]:
         """The fields, by name."""
@@ -129,7 +158,7 @@ class Named(Open):
     """A JSON Schema with a name."""
 
     name: str = "answer"
-    schema_: dict[str, Any] = Field(default_factory=dict, alias="schema")
+    schema_: Schema = Field(default_factory=dict, alias="schema")
 
 
 class ResponseFormat(Open):
@@ -137,6 +166,34 @@ class ResponseFormat(Open):
 
     type: Literal["text", "json_object", "json_schema"]
     json_schema: Named | None = None
+
+
+class Function(Open):
+    """A function that may be called."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    description: str | None = None
+    parameters: Schema | None = None
+
+
+class Tool(Open):
+    """A tool that may be called."""
+
+    type: Literal["function"]
+    function: Function
+
+
+class FunctionName(Open):
+    """A function by its name."""
+
+    name: str
+
+
+class ToolChoice(Open):
+    """The tool that is to be called."""
+
+    type: Literal["function"] = "function"
+    function: FunctionName
 
 
 class StreamOptions(Open):
@@ -154,8 +211,8 @@ class ChatRequest(Open):
     stream_options: StreamOptions | None = None
     n: Annotated[int, Field(ge=1, le=1), _WHOLE] | None = 1
     response_format: ResponseFormat | None = None
-    tools: Annotated[list[dict[str, Any]], Field(max_length=MOST_TOOLS)] | None = None
-    tool_choice: Literal["none", "auto", "required"] | dict[str, Any] | None = None
+    tools: Annotated[list[Tool], Field(max_length=MOST_TOOLS)] | None = None
+    tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     gorilla: How = Field(default_factory=How, description="How to answer, beyond OpenAI's own fields.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any, TypeVar
@@ -48,20 +48,14 @@ class Work:
             TooSlow: it takes too long.
             Exception: whatever the iterator raises.
         """
-        left = threading.Event()
+        left, end = threading.Event(), time.monotonic() + self._seconds
         try:
-            async with asyncio.timeout(self._seconds):
-                await self._enter()
-                came = self._begin(make, left)
-                while (item := await came.get()) is not _DONE:
-                    if isinstance(item, _Raised):
-                        raise item.error
-                    yield item
-        except TimeoutError as error:
-            raise TooSlow(
-                f"this took more than {self._seconds:g} seconds",
-                hint="ask again, or for less: fewer documents or calls",
-            ) from error
+            await self._in_time(self._enter(), end)
+            came = self._begin(make, left)
+            while (item := await self._in_time(came.get(), end)) is not _DONE:
+                if isinstance(item, _Raised):
+                    raise item.error
+                yield item
         finally:
             left.set()
 
@@ -73,6 +67,16 @@ class Work:
     def close(self) -> None:
         """Takes no more work."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _in_time(self, wanted: Coroutine[Any, Any, _Item], end: float) -> _Item:
+        """Waits for something, by the task that asks: a stream may be read by another one than it was begun by."""
+        try:
+            return await asyncio.wait_for(wanted, max(0.0, end - time.monotonic()))
+        except TimeoutError as error:
+            raise TooSlow(
+                f"this took more than {self._seconds:g} seconds",
+                hint="ask again, or for less: fewer documents or calls",
+            ) from error
 
     async def _enter(self) -> None:
         """Waits for a place."""

@@ -90,7 +90,8 @@ def train_adapter(
 ) -> Adapter:
     """Trains an adapter and writes it to `out / "adapter"`.
 
-    The loss is the cross-entropy of what a turn should write, of nothing before it; each turn counts the same.
+    The loss is the cross-entropy of what a turn should write, of nothing before it; of what
+    is computed at once, all that is written in one go counts the same, a label as much as a sentence.
 
     Args:
         turns: what is learnt.
@@ -291,7 +292,7 @@ def _pace(trainer: _Trainer, settings: AdapterSettings) -> None:
 
 
 class _Trainer(SFTTrainer):  # type: ignore[misc]
-    """trl's trainer, to which every turn of a batch counts the same; writes no model card."""
+    """trl's trainer, to which all that is written in one go counts the same; writes no model card."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

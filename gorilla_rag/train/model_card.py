@@ -58,7 +58,7 @@ def model_card(
         "",
         "## How it did",
         "",
-        *_held_out(card["checks"]),
+        *_held_out(card["checks"], start=bool(card["start"])),
         "",
         *_losses(losses, card["steps"]),
         "",
@@ -139,12 +139,13 @@ def _learnt(turns: Sequence[Turn], too_long: int, longest: int) -> Iterator[str]
     yield f"Left out of these {len(turns):,} turns, as they have more than {longest:,} tokens: {too_long:,}."
 
 
-def _held_out(checks: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+def _held_out(checks: Mapping[str, Mapping[str, float]], *, start: bool) -> Iterator[str]:
     names = sorted({name for figures in checks.values() for name in figures})
     if not names:
         yield "No questions were held out: how it does on others than those that it was trained on isn't known."
         return
-    yield "On what was held out, after so many steps; step 0 is the base without the adapter."
+    begun = "the adapter that it goes on from" if start else "the base without the adapter"
+    yield f"On what was held out, after so many steps; step 0 is {begun}."
     yield ""
     rows = [[step, *(figures.get(name, "–") for name in names)] for step, figures in checks.items()]
     yield from _table(("Step", *names), rows)

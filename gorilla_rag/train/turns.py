@@ -7,7 +7,6 @@ question lets be written. Knows nothing of tokens, weights or training.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -192,8 +191,8 @@ def explaining(
     """
     subject, written = prompt.subject(doc), json.dumps(dict(arguments))
     messages, begun = prompt.writing(question, doc, label, written, reader.context, reader.count_tokens)
-    form = sentence.pattern(subject, f"{messages[-1]['content']}\n{written}")
-    if not explanation.startswith(f"{subject} ") or not re.fullmatch(form, explanation):
+    rest, read = explanation.removeprefix(subject), f"{messages[-1]['content']}\n{written}"
+    if not explanation.startswith(f"{subject} ") or not sentence.fits(rest, read):
         raise Unwritable(f"the explanation isn't one plain sentence that begins with {subject!r}")
     return Turn("explain", tuple(messages), begun, f'{explanation.removeprefix(subject)}"}}', source)
 
