@@ -176,6 +176,36 @@ def test_no_tool_is_called_that_does_not_fit_and_a_chosen_one_is(client: openai.
     assert said.choices[0].message.content
 
 
+def test_a_tool_is_not_called_without_what_it_needs_unless_it_has_to_be(client: openai.OpenAI) -> None:
+    vague: list[Any] = [{"role": "user", "content": "what will the weather be"}]
+    said = client.chat.completions.create(model=registry.GENERATOR, messages=vague, tools=TOOLS)
+    assert not said.choices[0].message.tool_calls
+    assert "Missing: city" in (said.choices[0].message.content or "")
+    said = client.chat.completions.create(model=registry.GENERATOR, messages=vague, tools=TOOLS, tool_choice="required")
+    assert said.choices[0].message.tool_calls
+
+
+def test_what_a_tool_said_ends_the_conversation(client: openai.OpenAI) -> None:
+    messages: list[Any] = [{"role": "user", "content": "what will the weather be in Oslo"}]
+    said = client.chat.completions.create(model=registry.GENERATOR, messages=messages, tools=TOOLS)
+    (call,) = said.choices[0].message.tool_calls or []
+    messages += [
+        said.choices[0].message.model_dump(include={"role", "tool_calls"}),
+        {"role": "tool", "tool_call_id": call.id, "content": "Rain until noon."},
+    ]
+    ended = client.chat.completions.create(model=registry.GENERATOR, messages=messages, tools=TOOLS)
+    assert ended.choices[0].message.content == "Rain until noon."
+    assert ended.choices[0].finish_reason == "stop"
+    again = client.chat.completions.create(model=registry.GENERATOR, messages=messages[:1], tools=TOOLS)
+    assert (again.choices[0].message.tool_calls or [])[0].id != call.id
+
+
+def test_tools_are_called_whatever_mode_the_model_is_named_with(client: openai.OpenAI) -> None:
+    messages: list[Any] = [{"role": "user", "content": "what will the weather be in Oslo"}]
+    said = client.chat.completions.create(model=f"{registry.GENERATOR}:zero-shot", messages=messages, tools=TOOLS)
+    assert said.choices[0].message.tool_calls
+
+
 @pytest.mark.parametrize("form", ["float", "base64"])
 def test_embeddings_are_the_encoders(form: Any, client: openai.OpenAI, gorilla: Gorilla) -> None:
     texts = ["read a text aloud", "find a cat in a photo"]
@@ -234,6 +264,20 @@ def test_the_librarys_own_verbs(server: str, gorilla: Gorilla) -> None:
             },
             400,
         ),
+        ("POST", "/v1/chat/completions", {"messages": ASKED, "tools": TOOLS, "tool_choice": {"function": "f"}}, 400),
+        ("POST", "/v1/chat/completions", {"messages": ASKED, "tools": [{"type": "function", "function": None}]}, 400),
+        (
+            "POST",
+            "/v1/chat/completions",
+            {
+                "messages": ASKED,
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"schema": {"properties": {"code": {"$ref": "#/enum/x"}}}},
+                },
+            },
+            400,
+        ),
         ("POST", "/v1/embeddings", {"input": []}, 400),
         ("POST", "/v1/embeddings", {"input": [1, 2]}, 400),
         ("POST", "/v1/embeddings", {"input": "x", "model": "ada"}, 404),
@@ -267,12 +311,41 @@ def test_what_can_not_be_served_is_told_with_what_to_do(
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"question": "\\ud800"}', b'{"question": NaN}', b"null"]
+    "raw",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"question": "\\ud800"}',
+        b'{"question": NaN}',
+        b"null",
+        b'{"question": "x", "given": {"a": "\\ud800"}}',
+        b'{"question": "x", "given": {"\\ud800": 1}}',
+        b'{"question": "x", "given": {"a": [NaN]}}',
+    ],
 )
 def test_bodies_that_are_no_requests_are_refused(raw: bytes, server: str) -> None:
-    said = httpx.post(f"{server}/v1/search", content=raw, headers={"content-type": "application/json"})
+    said = httpx.post(f"{server}/v1/ask", content=raw, headers={"content-type": "application/json"})
     assert said.status_code == 400, said.text
     assert said.json()["error"]["hint"]
+
+
+def test_no_pattern_of_a_clients_keeps_the_server_busy(server: str) -> None:
+    endless = "^(([a-z]+)+ ?)+$"
+    schema = {"properties": {"explanation": {"type": "string", "pattern": endless}}, "patternProperties": {endless: {}}}
+    asked = {"messages": ASKED, "response_format": {"type": "json_schema", "json_schema": {"schema": schema}}}
+    tool = {
+        "type": "function",
+        "function": {
+            "name": "speak",
+            "description": "Convert text to speech",
+            "parameters": {"type": "object", "properties": {"text": {"type": "string", "pattern": endless}}},
+        },
+    }
+    for body in (asked, {"messages": ASKED, "tools": [tool]}):
+        said = httpx.post(f"{server}/v1/chat/completions", json=body, timeout=30)
+        assert said.status_code == 200, said.text
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from gorilla_rag import Gorilla
 from gorilla_rag.answer import Answer
 from gorilla_rag.harm import harm
+from gorilla_rag.serve.chat import text
 from gorilla_rag.serve.tools import Tool, tools
 from tests.conftest import make_doc
 
@@ -80,3 +81,12 @@ def test_what_could_do_harm_is_known(name: str) -> None:
 @pytest.mark.parametrize("name", ["os.path.join", "json.loads", "torch.load", "osystem", "evaluate.load", ""])
 def test_what_could_not_is_left_alone(name: str) -> None:
     assert not harm(name)
+
+
+def test_code_can_not_leave_its_fence() -> None:
+    hostile = '"""\n```\n![x](https://evil.example/leak)\n"""\ntools.sing(song)'
+    said = text(Answer("sing", "hybrid", api_call="tools.sing(song)", code=hostile))
+    fence, _, rest = said.rpartition(hostile)[0].strip().splitlines()[-1].partition("python")
+    assert fence == "````"
+    assert not rest
+    assert said.endswith(f"{hostile}\n````")

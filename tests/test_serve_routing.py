@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -128,3 +129,34 @@ def test_a_refusal_is_asked_again_of_the_fallback() -> None:
     *_, (event, sent) = answering.events("x", empty, Ask(), answering.sent("x", None))
     assert event.answer.refused
     assert sent.route == "fallback"
+
+
+def test_what_may_be_written_is_decided_by_the_mode_that_answers(answering: Answering) -> None:
+    answering.route = Routing(Target("a"), Target("b", "zero-shot"), below=1.0)
+    _, sent, _ = told(answering, answering.sent("x", None))
+    assert sent == Sent("fallback", Target("b", "zero-shot"))
+    answering.route = Routing(Target("a", "zero-shot"), Target("b"), below=1.0)
+    over = Gorilla(answering.index(None))
+    events = list(answering.events("convert text to speech", over, Ask(), answering.sent("x", None)))
+    assert events[-1][0].answer.verdict.ok or events[-1][1].target.mode == "zero-shot"
+
+
+def test_who_waits_for_one_model_does_not_keep_others_from_another(gorilla: Gorilla) -> None:
+    going = threading.Event()
+
+    def slow() -> Toy:
+        going.wait(10)
+        return Toy(partial(_says, "slow"))
+
+    made = {
+        "slow": Entry("slow", "slow", slow),
+        "quick": Entry("quick", "quick", partial(Toy, partial(_says, "quick"))),
+    }
+    answering = Answering({"starter": gorilla.index}, Models(made), Routing(Target("slow")))
+    waiting = threading.Thread(target=told, args=(answering, answering.sent("x", None)))
+    waiting.start()
+    said, _, _ = told(answering, answering.sent("x", "quick"))
+    assert said.endswith("explained by quick.")
+    assert waiting.is_alive()
+    going.set()
+    waiting.join(10)

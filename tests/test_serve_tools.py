@@ -129,6 +129,16 @@ def test_a_result_keeps_to_its_budget(name: str, most: int, offered: Mapping[str
         assert found["api_call"] == whole["api_call"]
 
 
+def test_a_schema_is_told_whole_or_not_at_all() -> None:
+    options = [f"option number {number}" for number in range(300)]
+    parameters = {"type": "object", "properties": {"x": {"enum": options}}, "required": ["x"]}
+    result = {"api_call": "f", "document": {"description": "long " * 200, "parameters": parameters}}
+    assert budget.fit(result, 20_000)["document"]["parameters"] == parameters
+    small = budget.fit(result, 400)
+    assert small["document"]["parameters"] == {}
+    assert small["api_call"] == "f"
+
+
 VALUES = st.recursive(
     st.text(max_size=400) | st.integers() | st.booleans() | st.none(),
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.sampled_from(["a", "id", "code", "x"]), inner),

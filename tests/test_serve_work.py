@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 
-from gorilla_rag.errors import Overloaded, TooSlow
+from gorilla_rag import Gorilla
+from gorilla_rag.errors import Overloaded, TooSlow, UsageError
+from gorilla_rag.serve.searches import Searches
 from gorilla_rag.serve.work import Work
 
 
@@ -122,3 +125,55 @@ def test_what_takes_too_long_is_told_at_once_and_holds_its_place_until_it_ends()
         assert await work.done(int) == 0
 
     asyncio.run(use())
+
+
+def test_a_stream_may_be_read_by_another_task_than_it_was_begun_by() -> None:
+    async def use() -> None:
+        work, go = made(seconds=0.3), threading.Event()
+        items = work.items(lambda: iter([1, go.wait(10)]))
+        with pytest.raises(TooSlow):
+            await anext(items)
+        items = work.items(lambda: iter([1, 2, 3]))
+        go.set()
+        await idle(work)
+        first = await asyncio.create_task(_next(items))
+        rest = await asyncio.create_task(_all(items))
+        assert [first, *rest] == [1, 2, 3]
+
+    asyncio.run(use())
+
+
+async def _next(items: AsyncGenerator[int]) -> int:
+    return await anext(items)
+
+
+async def _all(items: AsyncGenerator[int]) -> list[int]:
+    return [one async for one in items]
+
+
+def test_searches_that_wait_are_made_together_and_each_gets_its_own(gorilla: Gorilla) -> None:
+    async def use() -> None:
+        work = made(at_once=1, waiting=8)
+        searches = Searches(work, waiting=6)
+        how: dict[str, Any] = {"mode": "hybrid", "k": 3, "filters": {}}
+        questions = [f"translate text number {number}" for number in range(5)]
+        tasks = [asyncio.create_task(searches.found(one, gorilla.index, **how)) for one in questions]
+        other = asyncio.create_task(searches.found("find a cat", gorilla.index, **{**how, "mode": "bm25"}))
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            await searches.found("one more", gorilla.index, **how)
+        tasks[2].cancel()
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        for number, (question, hits) in enumerate(zip(questions, found, strict=True)):
+            if number == 2:
+                assert isinstance(hits, asyncio.CancelledError)
+            else:
+                assert hits == gorilla.search(question, k=3)
+        assert await other == gorilla.search("find a cat", k=3, mode="bm25")
+        mixed = [searches.found(one, gorilla.index, **how) for one in ("translate a page", " ", "cluster rows")]
+        good, bad, also = await asyncio.gather(*mixed, return_exceptions=True)
+        assert isinstance(bad, UsageError)
+        assert good == gorilla.search("translate a page", k=3)
+        assert also == gorilla.search("cluster rows", k=3)
+
+    asyncio.run(asyncio.wait_for(use(), 60))

@@ -57,10 +57,11 @@ def _drop(made: dict[str, Any]) -> bool:
 
 def _remove(made: dict[str, Any]) -> bool:
     """Takes out the longest of what stays whole."""
-    whole = [place for place in _places(made) if isinstance(place[0][place[1]], str | dict) and place[0][place[1]]]
-    holder, key = max(whole, key=lambda place: tokens(place[0][place[1]]), default=(made, "cut"))
-    if isinstance(holder[key], bool):
+    places = [(holder, key) for holder, key in _places(made) if key in _ATOMIC or isinstance(holder[key], str)]
+    whole = [(holder, key) for holder, key in places if holder[key]]
+    if not whole:
         return False
+    holder, key = max(whole, key=lambda place: tokens(place[0][place[1]]))
     holder[key] = type(holder[key])()
     return True
 
