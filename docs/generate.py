@@ -19,6 +19,8 @@ VERBS = (
     ("search",),
     *(("index", verb) for verb in ("build", "add", "remove", "info", "check")),
     ("check",),
+    ("mcp",),
+    ("serve",),
     ("eval",),
     ("eval", "compare"),
     *(("train", verb) for verb in ("retriever", "generator", "merge")),

@@ -177,11 +177,14 @@ def test_no_tool_is_called_that_does_not_fit_and_a_chosen_one_is(client: openai.
 
 
 def test_a_tool_is_not_called_without_what_it_needs_unless_it_has_to_be(client: openai.OpenAI) -> None:
-    vague: list[Any] = [{"role": "user", "content": "what will the weather be"}]
-    said = client.chat.completions.create(model=registry.GENERATOR, messages=vague, tools=TOOLS)
+    vague: list[Any] = [{"role": "user", "content": "set the volume of the loudspeaker"}]
+    level = {"type": "object", "properties": {"level": {"type": "integer"}}, "required": ["level"]}
+    volume = {"name": "set_volume", "description": "Set the volume of the loudspeaker.", "parameters": level}
+    tools: list[Any] = [*TOOLS, {"type": "function", "function": volume}]
+    said = client.chat.completions.create(model=registry.GENERATOR, messages=vague, tools=tools)
     assert not said.choices[0].message.tool_calls
-    assert "Missing: city" in (said.choices[0].message.content or "")
-    said = client.chat.completions.create(model=registry.GENERATOR, messages=vague, tools=TOOLS, tool_choice="required")
+    assert "Missing: level" in (said.choices[0].message.content or "")
+    said = client.chat.completions.create(model=registry.GENERATOR, messages=vague, tools=tools, tool_choice="required")
     assert said.choices[0].message.tool_calls
 
 

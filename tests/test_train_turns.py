@@ -153,7 +153,7 @@ def test_further_questions_are_asked_about_the_documents_that_are_shown() -> Non
 def test_explaining_is_asked_and_read_as_ask_does() -> None:
     question, text = (
         "Forecast for Oslo",
-        "get_forecast tells the weather in Oslo – la météo – for the days you name.",
+        "get_forecast tells the weather in Oslo (la météo) for the days you name.",
     )
     shown = turns.shown_arguments(question, WEATHER, {"place": "Oslo"})
     turn = turns.explaining(question, WEATHER, shown, text, "C", READER, source="x")
@@ -174,7 +174,7 @@ def test_explaining_is_asked_and_read_as_ask_does() -> None:
         "get_forecast tells the weather. It needs the days too.",
         'get_forecast tells the "weather" in Oslo for the days.',
         "get_forecast tells the weather in Oslo for the days",
-        f"get_forecast tells {'all ' * 50}of it.",
+        f"get_forecast tells {'all ' * 80}of it.",
     ],
 )
 def test_an_explanation_that_ask_could_not_write_is_not_taught(text: str) -> None:

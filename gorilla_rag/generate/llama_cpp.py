@@ -46,7 +46,7 @@ class LlamaCppGenerator:
         weights: a GGUF file to load instead; its `sha256` stays empty.
         adapter: folder of an adapter that was trained on these weights, with its card and its GGUF file.
         context: tokens of prompt and completion together.
-        threads: of computation; all cores by default.
+        threads: of computation; by default as many as `OMP_NUM_THREADS` says, or all cores.
 
     Raises:
         ModelMissing, ModelCorrupt: the weights or the adapter aren't there or aren't right.
@@ -74,7 +74,7 @@ class LlamaCppGenerator:
             self.id = f"{self.id} + {adapter.name}"
             self.sha256 = hashlib.sha256(f"{card.base}\n{sha256(more)}\n".encode()).hexdigest()
         self.joint_weight, self.refuses = (card.joint_weight, card.refuses) if card else (0.0, False)
-        self._server = _server(file, context, threads or os.cpu_count() or 1, self._key, more)
+        self._server = _server(file, context, threads or _threads(), self._key, more)
         self.count_tokens = lru_cache(maxsize=8192)(self._count_tokens)
         self._rendered = lru_cache(maxsize=256)(self._render)
 
@@ -181,6 +181,12 @@ def _adapter(folder: Path, base: str) -> tuple[adapter_card.AdapterCard, Path]:
         raise ModelMissing(f"{folder} has no {lacks}", hint="give the folder that `gorilla-rag train generator` wrote")
     card.check(folder, base)
     return card, file
+
+
+def _threads() -> int:
+    """As other libraries that compute: two programs with as many threads as cores each only wait for each other."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return int(wanted) if wanted.isdecimal() and int(wanted) else os.cpu_count() or 1
 
 
 def _server(weights: Path, context: int, threads: int, key: str, adapter: Path | None = None) -> Any:

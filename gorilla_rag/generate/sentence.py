@@ -25,6 +25,7 @@ _PLAIN = r"""[^ \n\r\t"\\A-Z0-9_./:@#$%&*+=<>^`|~(){}\[\],;!?'-]"""
 _CHUNK = re.compile(r"(?:[^\s\"'`\\(){}\[\]<>,;|\x00-\x1f]|(?<=\d),(?=\d\d\d))+")
 _PARTS = (re.compile(r"[\w.@+-]+"), re.compile(r"\w+"))
 _BEFORE, _BEHIND = ".:!?=*…", ".:!?=*…-"
+_SHORT = "('(s|t|re|ve|ll|d|m))?"
 _BETWEEN = r"['’)]?[,;:]? ['‘(]?"
 
 
@@ -38,7 +39,7 @@ def grammar(read: str) -> tuple[str, int]:
         The grammar, for llguidance, and how many tokens are enough for whatever it allows. What was read in another
         script than ASCII's, whose letters can take several tokens each, gets a shorter sentence.
     """
-    text = f" {_SMALL}({_BETWEEN}{_word(read, _SMALL)})*[)']?\\.".replace("/", r"\/")
+    text = f" {_SMALL}{_SHORT}({_BETWEEN}{_word(read, _SMALL)})*[)']?\\.".replace("/", r"\/")
     others = sum(not letter.isascii() for letter in read) > _OTHER_SCRIPTS * len(read)
     longest = LENGTH // 3 if others else LENGTH
     rules = f'start: SENTENCE "\\"}}"\nSENTENCE: /{text}/ & /[^"]{{{_SHORTEST},{longest}}}/'
@@ -85,7 +86,7 @@ def _is_plain(word: str) -> bool:
 
 
 def _word(read: str, plain: str) -> str:
-    return "(" + "|".join([plain, *map(literal, names(read))]) + ")('s)?"
+    return "(" + "|".join([plain, *map(literal, names(read))]) + f"){_SHORT}"
 
 
 @cache

@@ -55,7 +55,7 @@ def _without_patterns(value: Any) -> Any:
 
 
 _WHOLE = BeforeValidator(_whole)
-Json = Annotated[Any, BeforeValidator(_sendable)]
+Json = Annotated[dict[str, Any], BeforeValidator(_sendable)]
 Schema = Annotated[dict[str, Any], BeforeValidator(lambda value: _without_patterns(_sendable(value)))]
 Question = Annotated[str, Field(min_length=1, max_length=LONGEST_QUESTION)]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -102,7 +102,7 @@ class How(Read):
     least_fit: Probability = 0.0
     calls: Annotated[int, Field(ge=1, le=MOST_CALLS), _WHOLE] = 1
     fields: Fields = "all"
-    given: dict[str, Json] = Field(default_factory=dict)
+    given: Json = Field(default_factory=dict)
 
     def how(self) -> dict[str, Any]:
         """The fields, by name."""
