@@ -12,7 +12,7 @@ ask: $(VENV)/.ask
 
 test: $(VENV)/.dev
 	@$(BIN)/gorilla-rag models pull
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -527,7 +527,7 @@ def test_it_ends_when_it_is_told_to(starter_index: Path) -> None:
 # What schemathesis can't know: that a body may be too large, that a deleted model still has a state, that a
 # conversation wants a user's message. /readyz says 503 once schemathesis has deleted the default model.
 TRYING = """
-generation.max-examples = 15
+generation.max-examples = 5
 seed = 1
 request-timeout = 60
 checks.negative_data_rejection.expected-statuses = ["400", "404", "405", "409", "413"]
