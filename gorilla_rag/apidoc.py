@@ -6,7 +6,8 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from copy import deepcopy
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal
 
@@ -121,8 +122,9 @@ class ApiDoc:
 
     def to_dict(self) -> dict[str, Any]:
         """The document as JSON; without `details` where there are none."""
-        made = asdict(self) | {"python_environment_requirements": list(self.python_environment_requirements)}
-        return made if self.details else {key: value for key, value in made.items() if key != "details"}
+        made = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "details" or self.details}
+        made = {name: value if isinstance(value, str | bool) else deepcopy(value) for name, value in made.items()}
+        return made | {"python_environment_requirements": list(self.python_environment_requirements)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ApiDoc:

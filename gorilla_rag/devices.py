@@ -1,7 +1,8 @@
-"""Where torch computes: a device by its name, or a clear error. Knows nothing of what is computed there."""
+"""Where is computed: a torch device by its name, or a clear error, and how many threads. Knows nothing of what for."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from gorilla_rag.errors import DeviceMissing, ExtraMissing
@@ -29,6 +30,12 @@ def find(name: str) -> torch.device:
         reason = str(error).split("\n")[0].split(". ")[0]
         raise DeviceMissing(f"no device {name!r}: {reason}", hint=f"torch finds {', '.join(_there())}") from error
     return torch.device(name)
+
+
+def threads() -> int:
+    """As many as `OMP_NUM_THREADS` says, or one for each core."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return int(wanted) if wanted.isdecimal() and int(wanted) else os.cpu_count() or 1
 
 
 def _there() -> list[str]:

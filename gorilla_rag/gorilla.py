@@ -53,6 +53,7 @@ class Gorilla:
         encoder: Encoder | str | Path | None = None,
         generator: Callable[[], Generator] | str | None = None,
         device: str | None = None,
+        threads: int | None = None,
     ) -> Gorilla:
         """Opens an index, or the starter index, which is built on first use.
 
@@ -63,6 +64,7 @@ class Gorilla:
             generator: the language model, such as `openai:MODEL@http://127.0.0.1:11434/v1`; see `Gorilla`.
             device: a torch device, such as `cuda`, to search on (see `Index`), and for the encoder unless it is given
                 made.
+            threads: of an encoder that isn't given made; by default as many as `OMP_NUM_THREADS` says, or all cores.
 
         Raises:
             UsageError: no generator has that name.
@@ -73,7 +75,7 @@ class Gorilla:
         """
         generator = _maker(generator)
         folder = Path(path) if path else starter.ensure(EmbeddedEncoder)
-        opened = Index(folder, _encoder(folder, encoder, device), device=device, prefer=signatures.prefer)
+        opened = Index(folder, _encoder(folder, encoder, device, threads), device=device, prefer=signatures.prefer)
         return cls(opened, generator)
 
     @classmethod
@@ -217,11 +219,13 @@ class Gorilla:
             yield event
 
 
-def _encoder(index: Path, given: Encoder | str | Path | None, device: str | None) -> Encoder | Callable[[], Encoder]:
+def _encoder(
+    index: Path, given: Encoder | str | Path | None, device: str | None, threads: int | None
+) -> Encoder | Callable[[], Encoder]:
     """The encoder given, or what makes it, or the one that the index names."""
     if given is None:
-        return lambda: of_index(manifest.read(index).encoder, device=device)
-    return (lambda: load_encoder(given, device=device)) if isinstance(given, str | Path) else given
+        return lambda: of_index(manifest.read(index).encoder, device=device, threads=threads)
+    return (lambda: load_encoder(given, device=device, threads=threads)) if isinstance(given, str | Path) else given
 
 
 def _maker(generator: Callable[[], Generator] | str | None) -> Callable[[], Generator]:

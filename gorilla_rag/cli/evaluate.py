@@ -75,6 +75,7 @@ def evaluate(
     least_fit: LeastFit = 0.5,
     generator: options.Spec = None,
     adapter: options.Adapter = None,
+    encoder: options.Encoder = None,
     device: options.Device = None,
     quantize: options.Quantize = None,
 ) -> int:
@@ -89,23 +90,31 @@ def evaluate(
 
         ways = function_calling.ways(_words(among), _words(choosers), unmasked=unmasked, paraphrased=paraphrased)
         how: dict[str, Any] = {"k": k, "calls": calls, "least_fit": least_fit, "seed": seed}
-        function_calling.run(benchmark, data, out, sample, ways, how, model, device)
+        function_calling.run(benchmark, data, out, sample, ways, how, model, encoder, device)
         return 0
     how = {"modes": _words(modes), "choosers": _words(choosers), "fields": fields, "sample": sample}
     how |= {"k": k, "threshold": threshold, "against": against, "seed": seed}
     how["responses"] = _named(responses or [], name or [])
-    _measure(*_asked(benchmark, data, questions, index, out), out, how, model, device)
+    _measure(*_asked(benchmark, data, questions, index, out, encoder), out, how, model, encoder, device)
     return 0
 
 
-def _measure(asked: Benchmark, where: Path, out: Path, how: Mapping[str, Any], model: Any, device: str | None) -> None:
+def _measure(
+    asked: Benchmark,
+    where: Path,
+    out: Path,
+    how: Mapping[str, Any],
+    model: Any,
+    encoder: str | None,
+    device: str | None,
+) -> None:
     """Asks the index, writes the report and prints it."""
     from gorilla_rag.evaluate import table
     from gorilla_rag.evaluate.run import evaluate as run
     from gorilla_rag.gorilla import Gorilla
 
     with show.steps() as tell:
-        gorilla = Gorilla.load(where, generator=model, device=device)
+        gorilla = Gorilla.load(where, generator=model, encoder=encoder, device=device)
         report = run(gorilla, asked, **how, out=out, command=shlex.join(["gorilla-rag", *sys.argv[1:]]), tell=tell)
     page = report.save(out)
     table.show(report.data, show.console())
@@ -140,43 +149,31 @@ def compare(
 
 
 def _asked(
-    benchmark: str | None, data: Path | None, questions: Path | None, index: Path | None, out: Path
+    benchmark: str | None,
+    data: Path | None,
+    questions: Path | None,
+    index: Path | None,
+    out: Path,
+    encoder: str | None,
 ) -> tuple[Benchmark, Path]:
     """The questions, and the index to ask: a benchmark's is built inside `out`."""
-    from gorilla_rag.encoders.embedded import EmbeddedEncoder
+    from gorilla_rag.cli import prepare
     from gorilla_rag.evaluate import apibench, own
-    from gorilla_rag.index import change
+    from gorilla_rag.evaluate.indexed import indexed
     from gorilla_rag.index.index import Index
 
     if (benchmark is None) == (questions is None):
         raise UsageError("expected --benchmark or --questions, one of them", hint="see gorilla-rag eval --help")
     if questions is not None:
         where = index or _starter()
-        opened = Index(where, EmbeddedEncoder)
+        opened = Index(where, lambda: prepare.encoder_of(where, encoder))
         return own.load(questions, opened.store.documents(range(len(opened)))), where
     if data is None or index is not None:
         raise UsageError("a benchmark needs --data, and no --index", hint="name the folder with api/ and apibench/")
     found = apibench.load(str(benchmark), data)
-    where = out / "index"
-    if not _holds(where, found):
-        with show.steps() as tell:
-            change.build(where, found.docs, EmbeddedEncoder(), progress=tell)
+    with show.steps() as tell:
+        where = indexed(out / "index", found.docs, prepare.encoder(encoder), tell=tell)
     return found, where
-
-
-def _holds(where: Path, benchmark: Benchmark) -> bool:
-    """Whether the index there holds the benchmark's documents as they are now."""
-    from gorilla_rag.encoders.embedded import EmbeddedEncoder
-    from gorilla_rag.errors import IndexCorrupt, IndexMismatch, IndexMissing
-    from gorilla_rag.index.index import Index
-
-    try:
-        index = Index(where, EmbeddedEncoder)
-    except (IndexMissing, IndexMismatch, IndexCorrupt):
-        return False
-    held = {doc.id: doc.content_hash for doc in index.store.documents(range(len(index)))}
-    index.close()
-    return held == {doc.id: doc.content_hash for doc in benchmark.docs}
 
 
 def _starter() -> Path:

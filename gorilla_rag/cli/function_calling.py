@@ -51,11 +51,14 @@ def run(
     planned: Sequence[Setting],
     how: Mapping[str, Any],
     model: Any,
+    encoder: str | None,
     device: str | None,
 ) -> None:
     """Asks, writes the report and prints it."""
+    from gorilla_rag.cli import prepare
     from gorilla_rag.evaluate.function_calling import benchmark
     from gorilla_rag.evaluate.function_calling import run as running
+    from gorilla_rag.evaluate.indexed import indexed
     from gorilla_rag.gorilla import Gorilla
 
     if data is None:
@@ -63,8 +66,8 @@ def run(
     asked = benchmark.load(name, data)
     asked = asked if sample is None else asked.sample(sample)
     with show.steps() as tell:
-        where = running.index(asked, out / "index", tell=tell)
-        gorilla = Gorilla.load(where, generator=model, device=device)
+        where = indexed(out / "index", asked.docs, prepare.encoder(encoder), tell=tell)
+        gorilla = Gorilla.load(where, generator=model, encoder=encoder, device=device)
         command = shlex.join(["gorilla-rag", *sys.argv[1:]])
         report = running.evaluate(gorilla, asked, planned, out, **how, command=command, tell=tell)
     show_report(report)

@@ -26,6 +26,7 @@ def gorilla(
     generator: Callable[[], Generator] | None = None,
     encoder: str | None = None,
     device: str | None = None,
+    threads: int | None = None,
 ) -> Gorilla:
     """The library over an index, or over the starter index."""
     if setup:
@@ -34,7 +35,7 @@ def gorilla(
     if path is None and not (starter.folder() / manifest.NAME).exists():
         with show.steps() as tell:
             starter.ensure(EmbeddedEncoder, progress=lambda step, done, total: tell(f"index: {step}", done, total))
-    return Gorilla.load(path, generator=generator, encoder=encoder, device=device)
+    return Gorilla.load(path, generator=generator, encoder=encoder, device=device, threads=threads)
 
 
 def encoder(name: str | None) -> Encoder:

@@ -77,7 +77,7 @@ def serve(
 
 
 def _indexes(named: list[str]) -> dict[str, Index]:
-    """The indexes by name: a folder's own name where none is given.
+    """The indexes by name: a folder's own name where none is given. Encoders take one core, and encode on all at once.
 
     Raises:
         UsageError: two of one name.
@@ -85,7 +85,7 @@ def _indexes(named: list[str]) -> dict[str, Index]:
     from gorilla_rag.cli.prepare import gorilla
 
     if not named:
-        return {"starter": gorilla(None, setup=False).index}
+        return {"starter": gorilla(None, setup=False, threads=1).index}
     found: dict[str, Index] = {}
     for one in named:
         name, equals, folder = one.partition("=")
@@ -93,5 +93,5 @@ def _indexes(named: list[str]) -> dict[str, Index]:
         name = name if equals else place.resolve().name
         if name in found:
             raise UsageError(f"two indexes are called {name!r}", hint="name them: --index NAME=FOLDER")
-        found[name] = gorilla(place, setup=False).index
+        found[name] = gorilla(place, setup=False, threads=1).index
     return found

@@ -21,15 +21,19 @@ BULK = 500
 class EmbeddedEncoder:
     """An encoder of the registry, verified, through whichever backend is the faster for the texts at hand.
 
+    Args:
+        name: the encoder's.
+        threads: of ONNX; by default as many as `OMP_NUM_THREADS` says, or all cores.
+
     Raises:
         ModelMissing, ModelCorrupt: the weights aren't there or aren't right.
     """
 
-    def __init__(self, name: str = registry.ENCODER) -> None:
+    def __init__(self, name: str = registry.ENCODER, *, threads: int | None = None) -> None:
         found = registry.spec(name)
         self.id, self.sha256 = found.name, found.sha256[found.weights]
         self._folder: Path = registry.path(name)
-        self._onnx = OnnxEncoder(self._folder, name=self.id, sha256=self.sha256)
+        self._onnx = OnnxEncoder(self._folder, name=self.id, sha256=self.sha256, threads=threads)
 
     @property
     def source(self) -> str:

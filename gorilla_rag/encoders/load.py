@@ -36,6 +36,7 @@ class SentenceTransformersEncoder:
         source: what `load_encoder` finds it by; the folder's absolute path by default.
         device: a torch device to encode on, such as `cuda`.
         dtype: what torch computes in; float32 by default.
+        threads: of ONNX; by default as many as `OMP_NUM_THREADS` says, or all cores.
 
     Raises:
         ModelMissing: there is no sentence-transformers model there.
@@ -52,12 +53,13 @@ class SentenceTransformersEncoder:
         source: str = "",
         device: str | None = None,
         dtype: DType | None = None,
+        threads: int | None = None,
     ) -> None:
         self.path = Path(path).absolute()
         folder.check(self.path)
         self.id, self.source = name or self.path.name, source or str(self.path)
         self.sha256 = folder.identity(self.path)
-        self._device, self._dtype = device, dtype
+        self._device, self._dtype, self._threads = device, dtype, threads
 
     @property
     def export_folder(self) -> Path:
@@ -109,14 +111,16 @@ class SentenceTransformersEncoder:
                 f"the export of {self.id} in {self.export_folder} was altered",
                 hint="delete that folder; the next `gorilla-rag index build --encoder …` makes it anew",
             )
-        return OnnxEncoder(self.export_folder, name=self.id, sha256=self.sha256)
+        return OnnxEncoder(self.export_folder, name=self.id, sha256=self.sha256, threads=self._threads)
 
     @cached_property
     def _torch(self) -> TorchEncoder:
         return _torch(self.path, self.id, self.sha256, self._device, self._dtype)
 
 
-def load_encoder(name_or_path: str | Path, *, device: str | None = None, dtype: DType | None = None) -> Encoder:
+def load_encoder(
+    name_or_path: str | Path, *, device: str | None = None, dtype: DType | None = None, threads: int | None = None
+) -> Encoder:
     """The encoder of that name: one of the registry's, a folder, or a model in the hub's cache. Fetches nothing.
 
     Args:
@@ -124,6 +128,7 @@ def load_encoder(name_or_path: str | Path, *, device: str | None = None, dtype: 
         device: a torch device to encode on, such as `cuda`; without one and without a dtype, whatever is faster on
             the processor.
         dtype: what torch computes in.
+        threads: of ONNX; one leaves the other cores to others who encode at the same time.
 
     Raises:
         ModelMissing: it isn't on this machine; the hint says how to fetch it.
@@ -133,14 +138,14 @@ def load_encoder(name_or_path: str | Path, *, device: str | None = None, dtype: 
     """
     name = str(name_or_path)
     if name in registry.MODELS:
-        return _registered(name, device, dtype)
+        return _registered(name, device, dtype, threads)
     if name and Path(name).is_dir():
-        return SentenceTransformersEncoder(name, device=device, dtype=dtype)
+        return SentenceTransformersEncoder(name, device=device, dtype=dtype, threads=threads)
     path = _cached(name)
-    return SentenceTransformersEncoder(path, name=name, source=name, device=device, dtype=dtype)
+    return SentenceTransformersEncoder(path, name=name, source=name, device=device, dtype=dtype, threads=threads)
 
 
-def of_index(encoder: Mapping[str, Any], *, device: str | None = None) -> Encoder:
+def of_index(encoder: Mapping[str, Any], *, device: str | None = None, threads: int | None = None) -> Encoder:
     """The encoder that an index's manifest names, on a torch device if one is named.
 
     Raises:
@@ -148,7 +153,7 @@ def of_index(encoder: Mapping[str, Any], *, device: str | None = None) -> Encode
     """
     source = encoder.get("source", encoder["id"])
     try:
-        return load_encoder(source, device=device)
+        return load_encoder(source, device=device, threads=threads)
     except ModelMissing as error:
         raise ModelMissing(
             f"the index was made with encoder {encoder['id']!r}, which isn't at {source!r}: {error.message}",
@@ -156,12 +161,12 @@ def of_index(encoder: Mapping[str, Any], *, device: str | None = None) -> Encode
         ) from error
 
 
-def _registered(name: str, device: str | None, dtype: DType | None) -> Encoder:
+def _registered(name: str, device: str | None, dtype: DType | None, threads: int | None) -> Encoder:
     found = registry.spec(name)
     if found.purpose != "encoder":
         raise UsageError(f"{name} is no encoder but a {found.purpose}", hint="name an encoder, such as minilm-l6")
     if device is None and dtype is None:
-        return EmbeddedEncoder(name)
+        return EmbeddedEncoder(name, threads=threads)
     return _torch(registry.path(name), name, found.sha256[found.weights], device, dtype)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gorilla_rag import devices
 from gorilla_rag.encoders import Kind, Progress, exported
 from gorilla_rag.encoders.exported import Exported
 from gorilla_rag.encoders.tokens import Tokens
@@ -24,14 +24,16 @@ class OnnxEncoder:
         folder: where the export lies.
         name: the model's name, recorded in indexes.
         sha256: of the encoder that it was exported from.
+        threads: of computation; by default as many as `OMP_NUM_THREADS` says, or all cores.
 
     Raises:
         ModelMissing: the graph hasn't been exported, or from another encoder, or was altered (raised at the first
             use).
     """
 
-    def __init__(self, folder: Path, *, name: str, sha256: str) -> None:
+    def __init__(self, folder: Path, *, name: str, sha256: str, threads: int | None = None) -> None:
         self.folder, self.id, self.source, self.sha256 = folder, name, name, sha256
+        self._threads = threads or devices.threads()
 
     @cached_property
     def _exported(self) -> Exported:
@@ -52,7 +54,9 @@ class OnnxEncoder:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = os.cpu_count() or 1
+        options.intra_op_num_threads = self._threads
+        # Threads that wait for the next one keep a core busy that others could use between two runs.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         options.log_severity_level = 3
         graph = str(self.folder / exported.GRAPH)
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

@@ -10,7 +10,6 @@ import hashlib
 import http.client
 import json
 import math
-import os
 import queue
 import secrets
 import threading
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from gorilla_rag import devices
 from gorilla_rag.digests import sha256
 from gorilla_rag.errors import GenerationFailed, ModelCorrupt, ModelMissing
 from gorilla_rag.generate import adapter_card
@@ -28,7 +28,8 @@ from gorilla_rag.generate.schema import check_grammar
 from gorilla_rag.models import registry
 
 CONTEXT = 2048
-_TOP = 200
+TOP = 200
+"""A label is looked for among so many of the likeliest tokens."""
 _STREAMING = {"stream": True, "timings_per_token": True}
 # Greedy; DRY keeps a small model from writing the same few words for ever.
 _SAMPLING = {"temperature": 0.0, "dry_multiplier": 0.8, "dry_allowed_length": 4, "dry_penalty_last_n": 64}
@@ -74,7 +75,7 @@ class LlamaCppGenerator:
             self.id = f"{self.id} + {adapter.name}"
             self.sha256 = hashlib.sha256(f"{card.base}\n{sha256(more)}\n".encode()).hexdigest()
         self.joint_weight, self.refuses = (card.joint_weight, card.refuses) if card else (0.0, False)
-        self._server = _server(file, context, threads or _threads(), self._key, more)
+        self._server = _server(file, context, threads or devices.threads(), self._key, more)
         self.count_tokens = lru_cache(maxsize=8192)(self._count_tokens)
         self._rendered = lru_cache(maxsize=256)(self._render)
 
@@ -88,7 +89,7 @@ class LlamaCppGenerator:
 
         A label outside the model's most likely tokens gets the probability of the least likely one of those.
         """
-        request = self._request(messages, prefill, max_tokens=1, reuse=reuse) | {"n_probs": _TOP}
+        request = self._request(messages, prefill, max_tokens=1, reuse=reuse) | {"n_probs": TOP}
         for item in self._completions(request):
             if isinstance(item, Usage):
                 usage = item
@@ -181,12 +182,6 @@ def _adapter(folder: Path, base: str) -> tuple[adapter_card.AdapterCard, Path]:
         raise ModelMissing(f"{folder} has no {lacks}", hint="give the folder that `gorilla-rag train generator` wrote")
     card.check(folder, base)
     return card, file
-
-
-def _threads() -> int:
-    """As other libraries that compute: two programs with as many threads as cores each only wait for each other."""
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    return int(wanted) if wanted.isdecimal() and int(wanted) else os.cpu_count() or 1
 
 
 def _server(weights: Path, context: int, threads: int, key: str, adapter: Path | None = None) -> Any:

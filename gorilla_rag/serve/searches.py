@@ -1,4 +1,4 @@
-"""Searches of many clients at once: those that wait while one is made are made together, encoded in one batch."""
+"""Searches of many clients at once: those that wait while others are made are made together, encoded in one batch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gorilla_rag.errors import Overloaded
 from gorilla_rag.index.index import Index, Retrieval
 from gorilla_rag.serve.work import Work
 
-TOGETHER = 16
+TOGETHER = 8
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Searches:
     def __init__(self, work: Work, *, waiting: int) -> None:
         self._work, self._most = work, waiting
         self._wanted: deque[_Wanted] = deque()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks = set[asyncio.Task[None]]()
 
     async def found(
         self, question: str, index: Index, *, mode: Retrieval, k: int, filters: Mapping[str, Any]
@@ -68,8 +68,10 @@ class Searches:
         how = {"mode": mode, "k": k, "filters": dict(filters)}
         wanted = _Wanted(question, index, how, asyncio.get_running_loop().create_future())
         self._wanted.append(wanted)
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._made())
+        if len(self._tasks) < self._work.at_once:
+            task = asyncio.create_task(self._made())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return await wanted.found
 
     async def _made(self) -> None:

@@ -35,7 +35,7 @@ class Work:
 
     def __init__(self, *, at_once: int, waiting: int, seconds: float) -> None:
         self._places, self._most, self._seconds = asyncio.Semaphore(at_once), waiting, seconds
-        self._at_once = at_once
+        self.at_once = at_once
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="work")
         self._took = _LEAST_SECONDS
         self.waiting = self.running = 0
@@ -81,7 +81,7 @@ class Work:
     async def _enter(self) -> None:
         """Waits for a place."""
         if self._places.locked() and self.waiting >= self._most:
-            seconds = max(_LEAST_SECONDS, self._took * (self.waiting + 1) / self._at_once)
+            seconds = max(_LEAST_SECONDS, self._took * (self.waiting + 1) / self.at_once)
             raise Overloaded(
                 f"{self.waiting} questions are waiting", seconds=seconds, hint=f"ask again in {seconds:.0f} seconds"
             )

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import httpx
 
 from gorilla_rag import Gorilla, starter
@@ -92,15 +93,16 @@ async def _many(
     """Has clients ask for a while: how often which status came, how long it all took, and each answer."""
     codes, took, begun = Counter[int](), list[float](), time.perf_counter()
     numbers = iter(range(10**9))
-    limits = httpx.Limits(max_connections=clients)
-    async with httpx.AsyncClient(base_url=address, timeout=120, limits=limits) as client:
+    connector, patience = aiohttp.TCPConnector(limit=clients), aiohttp.ClientTimeout(total=300)
+    async with aiohttp.ClientSession(address, connector=connector, timeout=patience) as client:
 
         async def ask() -> None:
             while time.perf_counter() - begun < seconds:
                 start = time.perf_counter()
-                said = await client.post(path, json={"question": _question(next(numbers)), **body})
-                codes[said.status_code] += 1
-                if said.status_code == 429:
+                async with client.post(path, json={"question": _question(next(numbers)), **body}) as said:
+                    await said.read()
+                codes[said.status] += 1
+                if said.status == 429:
                     await asyncio.sleep(float(said.headers["retry-after"]))
                 else:
                     took.append(time.perf_counter() - start)

