@@ -26,6 +26,7 @@ def indexed(where: Path, docs: Sequence[ApiDoc], encoder: Encoder, *, tell: chan
 def _holds(where: Path, docs: Sequence[ApiDoc], encoder: Encoder) -> bool:
     try:
         index = Index(where, encoder)
+        _ = index.encoder  # which is compared with the index's own when it is first needed
     except (IndexMissing, IndexMismatch, IndexCorrupt):
         return False
     held = {doc.id: doc.content_hash for doc in index.store.documents(range(len(index)))}
