@@ -135,7 +135,7 @@ class Flow:
         made = [one for some in each for one in some]
         answer = _with_calls(answer, made)
         clock.mark("arguments")
-        yield Event("call", answer)
+        yield Event("call", replace(answer, tokens=writer.tokens))
         if ask.fields == "all" and not self._loaded():
             _ = self._generator()
             clock.mark("load model")
@@ -221,7 +221,7 @@ class Flow:
             (filled,) = writer.calls(docs[0], LABELS[0], answer.question, ask.given)
             made = [_Made(made[0].call.with_arguments(filled.values, docs[0].parameter_names), docs[0], filled)]
         answer = _with_calls(replace(answer, explanation=draft.explanation), made)
-        yield Event("call", answer)
+        yield Event("call", replace(answer, tokens=writer.tokens))
         yield Event("answer", self._finished(answer, made, writer, clock))
 
     def _unmasked(
@@ -242,7 +242,7 @@ class Flow:
         if found := [doc for doc in docs if doc]:
             answer = _from_documents(answer, found)
         answer = _with_calls(answer, made)
-        yield Event("call", answer)
+        yield Event("call", replace(answer, tokens=writer.tokens))
         yield Event("answer", self._finished(answer, made, writer, clock))
 
     def _finished(self, answer: Answer, made: Sequence[_Made], writer: Writer, clock: _Clock) -> Answer:

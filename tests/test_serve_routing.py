@@ -105,6 +105,19 @@ def test_a_model_that_is_not_sure_hands_over_before_it_explains(answering: Answe
     assert answering.models.standing("a").state == "stopped"
 
 
+def test_the_tokens_of_both_are_counted(answering: Answering) -> None:
+    def tokens(named: str | None) -> Counter[str]:
+        over, sent = Gorilla(answering.index(None)), answering.sent("x", named)
+        *_, (event, _) = answering.events("convert text to speech", over, Ask(chooser="model"), sent)
+        return Counter(event.answer.tokens)
+
+    alone = tokens("b")
+    answering.route = Routing(Target("a"), Target("b"), below=1.1)
+    both = tokens(None)
+    assert both["prompt"] > alone["prompt"] > 0
+    assert both["completion"] > alone["completion"] > 0
+
+
 def test_a_model_that_is_sure_answers_itself(answering: Answering) -> None:
     said, sent, _ = told(answering, answering.sent("x", None))
     assert said.endswith("explained by a.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -101,23 +101,27 @@ class Answering:
         """Answers a question step by step, from the documents of `over`, which is kept until then.
 
         What the server sent somewhere is asked again of the fallback where the first one refuses or isn't sure, which
-        is known before anything is explained.
+        is known before anything is explained. The answer's tokens are those of both.
         """
         fallback = self.route.fallback
         if sent.route == "named" or fallback is None:
             yield from self._answer(question, over, ask, sent)
             return
-        known = False
+        known, spent = False, Counter[str]()
         for event, where in self._answer(question, over, ask, sent):
             if not known and event.kind in ("call", "answer"):
                 confidence = event.answer.confidence
                 if event.answer.refused or (confidence is not None and confidence < self.route.below):
+                    spent.update(event.answer.tokens)
                     break
                 known = True
             yield event, where
         else:
             return
-        yield from self._answer(question, over, ask, Sent("fallback", fallback))
+        for event, where in self._answer(question, over, ask, Sent("fallback", fallback)):
+            # What the first one read and wrote was spent on this answer too.
+            tokens = dict(spent + Counter(event.answer.tokens))
+            yield replace(event, answer=replace(event.answer, tokens=tokens)), where
 
     def _answer(self, question: str, over: Gorilla, ask: Ask, sent: Sent) -> Iterator[tuple[Event, Sent]]:
         with ExitStack() as held:
