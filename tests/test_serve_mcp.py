@@ -146,6 +146,40 @@ def test_it_serves_the_official_client_over_http_and_no_page_or_name_that_it_doe
         assert httpx.post(address, json=large, headers=HEADERS).status_code == 413
 
 
+def test_a_crowd_of_clients_is_served_and_each_gets_its_own_answer(starter_index: Path) -> None:
+    questions = [f"{what} {number}" for number, what in enumerate(["translate a text", "read a CSV file"] * 8)]
+    found: dict[str, str] = {}
+
+    async def ask(address: str, question: str) -> None:
+        async with Client(address) as client:
+            done = await client.call_tool("search_apis", {"query": question, "k": 1})
+            assert not done.is_error, done
+            assert done.structured_content
+            found[question] = done.structured_content["results"][0]["api_call"]
+
+    async def crowd(address: str) -> None:
+        async with anyio.create_task_group() as group:
+            for question in questions:
+                group.start_soon(ask, address, question)
+
+    with serving(starter_index) as address:
+        anyio.run(crowd, address)
+    assert set(found) == set(questions)
+    assert all("csv" in call for question, call in found.items() if "CSV" in question)
+    assert not any("csv" in call for question, call in found.items() if "CSV" not in question)
+
+
+def test_a_page_may_call_it_only_where_it_is_named(starter_index: Path) -> None:
+    before = {"access-control-request-method": "POST", "access-control-request-headers": "mcp-protocol-version"}
+    with serving(starter_index, "--origin", "https://editor.example.com") as address:
+        said = httpx.options(address, headers={"origin": "https://editor.example.com", **before})
+        assert said.status_code == 200, said.text
+        assert said.headers["access-control-allow-origin"] == "https://editor.example.com"
+        other = httpx.options(address, headers={"origin": "https://evil.example.com", **before})
+        assert other.status_code == 403
+        assert "access-control-allow-origin" not in other.headers
+
+
 def test_a_key_lets_in_and_nothing_else_does(starter_index: Path) -> None:
     with serving(starter_index, keys=f"{KEY},{KEY}-2") as address:
         for given, status in [
