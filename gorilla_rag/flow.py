@@ -222,6 +222,8 @@ class Flow:
             made = [_Made(made[0].call.with_arguments(filled.values, docs[0].parameter_names), docs[0], filled)]
         answer = _with_calls(replace(answer, explanation=draft.explanation), made)
         yield Event("call", replace(answer, tokens=writer.tokens))
+        if draft.explanation:
+            yield Event("text", answer, draft.explanation)
         yield Event("answer", self._finished(answer, made, writer, clock))
 
     def _unmasked(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from referencing.exceptions import Unresolvable
 
@@ -52,6 +53,46 @@ def schema_fault(schema: Mapping[str, Any]) -> str:
     except RecursionError:
         return "it is nested too deeply"
     return f"{'/'.join(map(str, error.absolute_path)) or 'it'}: {error.message}" if error else ""
+
+
+def unfolds_to(schema: Any, most: int) -> int:
+    """How many parts a schema has when each reference into it is followed, but none around in a circle.
+
+    Two references from each of thirty definitions to the next are a billion parts, which applying it would visit: no
+    more than `most` are counted, and then one.
+    """
+    seen = 0
+
+    def visit(part: Any, following: frozenset[str]) -> None:
+        nonlocal seen
+        if isinstance(part, list):
+            for one in part:
+                visit(one, following)
+        if not isinstance(part, Mapping) or seen > most:
+            return
+        seen += 1
+        for one in part.values():
+            visit(one, following)
+        for key in ("$ref", "$dynamicRef"):
+            if isinstance(pointer := part.get(key), str) and pointer not in following:
+                visit(_at(schema, pointer), following | {pointer})
+
+    visit(schema, frozenset())
+    return seen
+
+
+def _at(schema: Any, pointer: str) -> Any:
+    """What a reference leads to; the whole schema where it isn't a plain path into it."""
+    found = schema
+    for name in pointer.removeprefix("#").split("/")[1:]:
+        name = unquote(name).replace("~1", "/").replace("~0", "~")
+        if isinstance(found, list) and name.isdecimal() and int(name) < len(found):
+            found = found[int(name)]
+        elif isinstance(found, Mapping) and name in found:
+            found = found[name]
+        else:
+            return schema
+    return found
 
 
 def parameter_schema(parameters: Mapping[str, Any], name: str) -> dict[str, Any]:

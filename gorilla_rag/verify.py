@@ -8,13 +8,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeGuard
 
 from gorilla_rag import signatures, syntax
 from gorilla_rag.answer import Check, Verdict
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.call import Argument, Call, Expr, Literal, calls_in
 from gorilla_rag.errors import CallSyntaxError
-from gorilla_rag.harm import harm
+from gorilla_rag.harm import harm, harms
 from gorilla_rag.snippet import imported_names
 from gorilla_rag.validate import parameter_schema, schema_errors
 
@@ -46,7 +47,8 @@ def verify(
     """
     schema = _schema(doc, removed, faults)
     if doc and doc.kind != "python" and call.raw is None:
-        return Verdict((_parses(call, doc), Check("documented", "passed", doc.id), schema, _complete(missing)))
+        found = (_parses(call, doc), Check("documented", "passed", doc.id), schema, _complete(missing))
+        return Verdict((*found, *_harmless(call.path, doc)))
     documented = [*_documented(call, lookup, doc), *_version(doc)]
     checks = [_parses(call, doc), *documented, schema, *_signature(call, call.path), *_harmless(call.path, doc)]
     return Verdict((*checks, *_code_checks(call, code, lookup, doc)))
@@ -200,12 +202,14 @@ def _code_checks(call: Call, code: str, lookup: Lookup, doc: ApiDoc | None) -> I
         elif made.receiver is None and (docs := lookup(dotted)):
             checks = _documented(replace(made, function=dotted), lambda _, docs=docs: docs, None)  # type: ignore[misc]
             yield from (replace(check, call=source) for check in checks)
-        if head not in own:
-            yield from _harmless(dotted, doc, source)
         if made.receiver is not None or head in own or not dotted.replace(".", "_").isidentifier():
             yield Check("exists", "not applicable", "called on a value of the program", source)
         else:
             yield from _signature(made, dotted, source)
+    if _suspect(doc):
+        for dotted, what, source in dict.fromkeys(harms(tree)):
+            if dotted != call.path:  # of which it is said already
+                yield Check("harmless", "failed", f"{dotted} {what}; nobody vouched for {doc.id}", source)
 
 
 def _harmless(dotted: str, doc: ApiDoc | None, source: str = "") -> Iterator[Check]:
@@ -213,8 +217,13 @@ def _harmless(dotted: str, doc: ApiDoc | None, source: str = "") -> Iterator[Che
 
     Nothing is said of what the installed packages themselves document.
     """
-    if doc and not doc.trusted and doc.source != "python" and (what := harm(dotted)):
+    if _suspect(doc) and (what := harm(dotted)):
         yield Check("harmless", "failed", f"{dotted} {what}; nobody vouched for {doc.id}", source)
+
+
+def _suspect(doc: ApiDoc | None) -> TypeGuard[ApiDoc]:
+    """Whether nobody vouched for a document, neither its user nor the installed package that it documents."""
+    return doc is not None and not doc.trusted and doc.source != "python"
 
 
 def _example_calls(doc: ApiDoc | None) -> set[Call]:

@@ -19,10 +19,15 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from fastapi import FastAPI, Request
 from pydantic import BaseModel
 
 from gorilla_rag import Gorilla, starter
 from gorilla_rag.models import registry
+from gorilla_rag.serve import faults
+from gorilla_rag.serve.lifecycle import Models
+from gorilla_rag.serve.metrics import Metrics
+from gorilla_rag.serve.outside import Bounded
 
 COMMAND = str(Path(sys.executable).with_name("gorilla-rag"))
 KEY = "a-key-of-more-than-16-characters"
@@ -203,6 +208,46 @@ def test_what_a_tool_said_ends_the_conversation(client: openai.OpenAI) -> None:
     assert (again.choices[0].message.tool_calls or [])[0].id != call.id
 
 
+def test_what_a_tool_said_is_streamed_where_a_stream_is_wanted(client: openai.OpenAI) -> None:
+    called = {"id": "1", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
+    messages: list[Any] = [
+        {"role": "user", "content": "what will the weather be in Oslo"},
+        {"role": "assistant", "content": None, "tool_calls": [called]},
+        {"role": "tool", "tool_call_id": "1", "content": "Rain until noon."},
+    ]
+    chunks = list(
+        client.chat.completions.create(
+            model=registry.GENERATOR,
+            messages=messages,
+            tools=TOOLS,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+    )
+    assert "".join(one.choices[0].delta.content or "" for one in chunks if one.choices) == "Rain until noon."
+    assert [one.choices[0].finish_reason for one in chunks if one.choices][-1] == "stop"
+    assert chunks[-1].usage
+    with pytest.raises(openai.NotFoundError):
+        client.chat.completions.create(model="nothing", messages=messages, tools=TOOLS)
+
+
+@pytest.mark.parametrize("mode", ["zero-shot", "hybrid"])
+def test_a_stream_is_the_whole_answer_in_every_mode(mode: str, client: openai.OpenAI) -> None:
+    model = f"{registry.GENERATOR}:{mode}"
+    whole = client.chat.completions.create(model=model, messages=ASKED)
+    pieces = client.chat.completions.create(model=model, messages=ASKED, stream=True)
+    assert "".join(one.choices[0].delta.content or "" for one in pieces) == whole.choices[0].message.content
+
+
+def test_the_asynchronous_client_streams_too(server: str) -> None:
+    async def asked() -> str:
+        async with openai.AsyncOpenAI(base_url=f"{server}/v1", api_key="none", max_retries=0) as client:
+            stream = await client.chat.completions.create(model=registry.GENERATOR, messages=ASKED, stream=True)
+            return "".join([one.choices[0].delta.content or "" async for one in stream if one.choices])
+
+    assert "```" in asyncio.run(asked())
+
+
 def test_tools_are_called_whatever_mode_the_model_is_named_with(client: openai.OpenAI) -> None:
     messages: list[Any] = [{"role": "user", "content": "what will the weather be in Oslo"}]
     said = client.chat.completions.create(model=f"{registry.GENERATOR}:zero-shot", messages=messages, tools=TOOLS)
@@ -332,6 +377,63 @@ def test_bodies_that_are_no_requests_are_refused(raw: bytes, server: str) -> Non
     said = httpx.post(f"{server}/v1/ask", content=raw, headers={"content-type": "application/json"})
     assert said.status_code == 400, said.text
     assert said.json()["error"]["hint"]
+
+
+@pytest.mark.parametrize("how", ["unfolding", "long"])
+def test_no_schema_of_a_clients_keeps_the_server_busy(how: str, server: str) -> None:
+    doubled: dict[str, Any] = {"$defs": {"d0": {}}, "$ref": "#/$defs/d30"}
+    for number in range(1, 31):
+        doubled["$defs"][f"d{number}"] = {"allOf": [{"$ref": f"#/$defs/d{number - 1}"}] * 2}
+    schema = doubled if how == "unfolding" else {"properties": {f"name{number}": {} for number in range(9_000)}}
+    asked = {"messages": ASKED, "response_format": {"type": "json_schema", "json_schema": {"schema": schema}}}
+    began = time.monotonic()
+    said = httpx.post(f"{server}/v1/chat/completions", json=asked, timeout=60)
+    assert said.status_code == 400, said.text
+    assert "a schema of more than" in said.json()["error"]["message"]
+    assert time.monotonic() - began < 10
+
+
+def test_a_program_of_nothing_but_mistakes_is_checked_all_the_same(server: str) -> None:
+    code = "\n".join(f"value_{number} = 1\nvalu_{number}()" for number in range(4_000))
+    said = httpx.post(f"{server}/v1/check", json={"code": code}, timeout=120)
+    assert said.status_code == 200, said.text
+    assert len(said.json()["findings"]) == 4_000
+
+
+def test_nobody_speaks_websockets_with_it(server: str) -> None:
+    upgrade = {
+        "connection": "Upgrade",
+        "upgrade": "websocket",
+        "sec-websocket-version": "13",
+        "sec-websocket-key": "eA==",
+    }
+    assert httpx.get(f"{server}/v1/models", headers=upgrade).status_code < 500
+
+
+def test_a_body_that_does_not_come_is_not_waited_for() -> None:
+    app = FastAPI()
+    faults.handle(app, Metrics(Models({}), waiting=int, running=int))
+
+    @app.post("/")
+    async def read(request: Request) -> int:
+        return len(await request.body())
+
+    async def asked() -> int:
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            await asyncio.sleep(0.02)
+            return {"type": "http.request", "body": b"x", "more_body": True}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": "/", "headers": [], "query_string": b"", "app": app}
+        app.add_middleware(Bounded, most=1_000, seconds=0.2)
+        await app(scope, receive, send)
+        return int(sent[0]["status"])
+
+    assert asyncio.run(asked()) == 408
 
 
 def test_no_pattern_of_a_clients_keeps_the_server_busy(server: str) -> None:

@@ -29,6 +29,7 @@ _RAISED: dict[Rule, str] = {
 }
 _MADE_ELSEWHERE = {"get_ipython", "display", "reveal_type", "reveal_locals", "unicode", "_"}
 _NOTHING = Resolved("unknown")
+_MOST_COMPARED = 200_000
 Site = CallSite | ImportSite
 
 
@@ -57,7 +58,7 @@ class Checker:
         self._lines = source.encode("utf-8", "replace").split(b"\n")
         self._findings: list[Finding] = []
         self._unchecked: list[Unchecked] = []
-        self._existing = self._bound = self._guarded = 0
+        self._existing = self._bound = self._guarded = self._compared = 0
         self._not_installed: set[str] = set()
         self._faulty_imports: set[str] = set()
 
@@ -149,8 +150,16 @@ class Checker:
         if self.reader.makes_names or name in _MADE_ELSEWHERE or name.startswith("__"):
             self._unknown(site, name, "not defined in this code")
             return
-        near = next(iter(get_close_matches(name, sorted(_visible(site.scope)), n=1, cutoff=0.6)), "")
+        near = self._near(name, site.scope)
         self._fault(site, "undefined-name", f"{name!r} isn't defined{_hint(near)}", name, _NOTHING, near)
+
+    def _near(self, name: str, scope: Scope) -> str:
+        """A name that may have been meant; none is looked for where there are very many, which would take long."""
+        if self._compared > _MOST_COMPARED:
+            return ""
+        visible = _visible(scope)
+        self._compared += len(visible)
+        return next(iter(get_close_matches(name, sorted(visible), n=1, cutoff=0.6)), "")
 
     def _arguments(self, site: CallSite, dotted: str, found: Resolved) -> None:
         """Compares a call's arguments with the signatures."""

@@ -38,10 +38,19 @@ class Sent:
     Attributes:
         route: `named` by the client; `default`, `a` or `b` by the server, or `fallback`.
         target: the model and mode.
+        first: the route that handed the question over, of `fallback`.
+        reads: whether documents came with the question, so that they are read whatever the target's mode.
     """
 
     route: str
     target: Target
+    first: str = ""
+    reads: bool = False
+
+    def reading(self) -> Sent:
+        """The same with documents that came with the question."""
+        blind = self.target.mode == "zero-shot"
+        return replace(self, target=replace(self.target, mode="hybrid") if blind else self.target, reads=True)
 
 
 class Answering:
@@ -118,7 +127,8 @@ class Answering:
             yield event, where
         else:
             return
-        for event, where in self._answer(question, over, ask, Sent("fallback", fallback)):
+        other = Sent("fallback", fallback, first=sent.route)
+        for event, where in self._answer(question, over, ask, other.reading() if sent.reads else other):
             # What the first one read and wrote was spent on this answer too.
             tokens = dict(spent + Counter(event.answer.tokens))
             yield replace(event, answer=replace(event.answer, tokens=tokens)), where

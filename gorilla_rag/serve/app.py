@@ -27,12 +27,15 @@ from gorilla_rag.serve import chat, faults, wire
 from gorilla_rag.serve.answering import Answering, Sent, asked
 from gorilla_rag.serve.lifecycle import Standing
 from gorilla_rag.serve.metrics import Metrics
-from gorilla_rag.serve.routing import AUTO
 from gorilla_rag.serve.searches import Searches
 from gorilla_rag.serve.tools import make_checking
 from gorilla_rag.serve.work import Work, unless_gone
 
 Json = dict[str, Any]
+_DONE = b"data: [DONE]\n\n"
+_STREAM: Json = {"media_type": "text/event-stream", "headers": {"cache-control": "no-store"}}
+MOVES = 8
+"""So many models are started and stopped at once, and as many more wait."""
 TOOLS_FIT = 0.5
 """Where a tool may be called or not, it is called where it is likelier than not that it fits."""
 
@@ -63,12 +66,18 @@ def make_app(answering: Answering, limits: Limits = Limits()) -> FastAPI:
     """
     slow = Work(at_once=limits.at_once, waiting=limits.waiting, seconds=limits.seconds)
     quick = Work(at_once=devices.threads(), waiting=limits.waiting * 4, seconds=limits.seconds)
-    metrics = Metrics(answering.models, slow)
+    moves = Work(at_once=MOVES, waiting=MOVES, seconds=limits.seconds)
+    searches = Searches(quick, waiting=limits.waiting * 4)
+    metrics = Metrics(
+        answering.models,
+        waiting=lambda: slow.waiting + quick.waiting + searches.waiting,
+        running=lambda: slow.running + quick.running,
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        for work in (slow, quick):
+        for work in (slow, quick, moves):
             work.close()
         await run_in_threadpool(answering.close)
 
@@ -83,8 +92,8 @@ def make_app(answering: Answering, limits: Limits = Limits()) -> FastAPI:
     )
     faults.handle(app, metrics)
     _operations(app, answering, metrics)
-    _models(app, answering)
-    _verbs(app, answering, slow, Searches(quick, waiting=limits.waiting * 4), metrics)
+    _models(app, answering, moves)
+    _verbs(app, answering, slow, searches, metrics)
     _openai(app, answering, slow, quick, metrics)
     app.state.metrics = metrics
     return app
@@ -109,7 +118,7 @@ def _operations(app: FastAPI, answering: Answering, metrics: Metrics) -> None:
         return Response(await run_in_threadpool(metrics.text), media_type="text/plain; version=0.0.4")
 
 
-def _models(app: FastAPI, answering: Answering) -> None:
+def _models(app: FastAPI, answering: Answering, moves: Work) -> None:
     models = answering.models
 
     def known(id: str) -> str:  # noqa: A002 (as the API names it)
@@ -143,14 +152,16 @@ def _models(app: FastAPI, answering: Answering) -> None:
         return wire.DeleteModelResponse(id=id, deleted=models.delete(known(id)).state == "not_downloaded")
 
     @app.put("/v1/models/{id}/start")
-    def start_model(id: str) -> wire.StartModelResponse:  # noqa: A002
+    async def start_model(id: str, request: Request) -> wire.StartModelResponse:  # noqa: A002
         """Loads a model."""
-        return wire.StartModelResponse(id=id, state=models.start(known(id)).state)
+        standing = await unless_gone(request, moves.done(models.start, known(id)))
+        return wire.StartModelResponse(id=id, state=standing.state)
 
     @app.put("/v1/models/{id}/stop")
-    def stop_model(id: str) -> wire.StopModelResponse:  # noqa: A002
+    async def stop_model(id: str, request: Request) -> wire.StopModelResponse:  # noqa: A002
         """Unloads a model once nobody uses it."""
-        return wire.StopModelResponse(id=id, state=models.stop(known(id)).state)
+        standing = await unless_gone(request, moves.done(models.stop, known(id)))
+        return wire.StopModelResponse(id=id, state=standing.state)
 
 
 def _model(standing: Standing) -> wire.Model:
@@ -182,8 +193,8 @@ def _verbs(app: FastAPI, answering: Answering, slow: Work, searches: Searches, m
         sent, over = answering.sent(given.question, given.model, given.mode), Gorilla(answering.index(given.index))
         how = asked(given.how())
         answer, where = await unless_gone(request, _answer(answering, slow, given.question, over, how, sent))
-        metrics.answer(answer, route=where.route, model=where.target.model)
-        return JSONResponse({**answer.to_dict(), "model": str(where.target), "route": where.route})
+        metrics.answer(answer, where)
+        return _json({**answer.to_dict(), "model": str(where.target), "route": where.route})
 
     @app.post("/v1/search", response_model=Json)
     async def search(given: wire.SearchRequest, request: Request) -> Response:
@@ -191,7 +202,7 @@ def _verbs(app: FastAPI, answering: Answering, slow: Work, searches: Searches, m
         index, filters = answering.index(given.index), given.filters.given()
         found = searches.found(given.question, index, mode=given.mode, k=given.k, filters=filters)
         hits = await unless_gone(request, found)
-        return JSONResponse({"results": [hit.to_dict() for hit in hits]})
+        return _json({"results": [hit.to_dict() for hit in hits]})
 
     @app.post("/v1/check")
     async def check(given: wire.CheckRequest, request: Request) -> Json:
@@ -227,19 +238,10 @@ def _openai(app: FastAPI, answering: Answering, slow: Work, quick: Work, metrics
     @app.post("/v1/chat/completions", responses={200: {"content": {"text/event-stream": {}}}})
     async def completions(given: wire.ChatRequest, request: Request) -> Response:
         """Answers the last user message: as text, as the object of `response_format`, or as calls of `tools`."""
-        question, schema, tools = chat.question(given), chat.structure(given), _tools(given)
-        if tools and (said := chat.results(given)):
-            return JSONResponse(chat.handed_on("\n".join(said), str(given.model or AUTO)))
-        sent, over, how = (
-            answering.sent(question, given.model),
-            Gorilla(answering.index(given.gorilla.index)),
-            _how(given),
-        )
-        if tools:
-            named = given.tool_choice.function.name if isinstance(given.tool_choice, wire.ToolChoice) else None
-            over = await unless_gone(request, quick.done(answering.over_tools, tools, named))
-            if sent.target.mode == "zero-shot":  # the tools are there, so they are read
-                sent = replace(sent, target=replace(sent.target, mode="hybrid"))
+        question, tools = chat.question(given), _tools(given)
+        schema = await run_in_threadpool(chat.structure, given)
+        sent, over = answering.sent(question, given.model), Gorilla(answering.index(given.gorilla.index))
+        how = _how(given)
         reply = chat.Reply(
             str(sent.target),
             schema=schema,
@@ -247,13 +249,20 @@ def _openai(app: FastAPI, answering: Answering, slow: Work, quick: Work, metrics
             required=given.tool_choice not in (None, "auto"),
             include_usage=bool(given.stream_options and given.stream_options.include_usage),
         )
+        if tools and (said := chat.results(given)):
+            return _handed_on(reply, "\n".join(said), stream=bool(given.stream))
+        if tools:
+            named = given.tool_choice.function.name if isinstance(given.tool_choice, wire.ToolChoice) else None
+            over = await unless_gone(request, quick.done(answering.over_tools, tools, named))
+            sent = sent.reading()
         if given.stream:
             return await _streamed(
                 request, slow.items(lambda: answering.events(question, over, how, sent)), metrics, reply
             )
         answer, where = await unless_gone(request, _answer(answering, slow, question, over, how, sent))
-        metrics.answer(answer, route=where.route, model=where.target.model)
-        return JSONResponse(replace(reply, model=str(where.target)).whole(answer))
+        whole = await run_in_threadpool(replace(reply, model=str(where.target)).whole, answer)
+        metrics.answer(answer, where)
+        return _json(whole)
 
 
 def _tools(given: wire.ChatRequest) -> list[Json]:
@@ -295,16 +304,29 @@ async def _streamed(
             try:
                 yield _event(reply.begun())
                 async for event, sent in _after(first, events):
-                    for piece in replace(reply, model=str(sent.target)).pieces(event):
+                    own = replace(reply, model=str(sent.target))
+                    for piece in await run_in_threadpool(lambda: list(own.pieces(event))):  # noqa: B023
                         yield _event(piece)
                     if event.kind == "answer":
-                        metrics.answer(event.answer, route=sent.route, model=sent.target.model)
+                        metrics.answer(event.answer, sent)
             except Exception as error:  # the status is out already
                 metrics.error(error)
                 yield _event(faults.body(error)[1])
-            yield b"data: [DONE]\n\n"
+            yield _DONE
 
-    return StreamingResponse(body(), media_type="text/event-stream", headers={"cache-control": "no-store"})
+    return StreamingResponse(body(), **_STREAM)
+
+
+def _handed_on(reply: chat.Reply, said: str, *, stream: bool) -> Response:
+    """What tools said, as the answer."""
+    if reply.schema is not None:
+        raise UsageError(
+            "what a tool said has no response_format", hint="leave response_format out where tools' results are sent"
+        )
+    if not stream:
+        return _json(reply.handed_on(said))
+    pieces = [*map(_event, reply.handed_on_pieces(said)), _DONE]
+    return StreamingResponse(iter(pieces), **_STREAM)
 
 
 async def _after(first: Any, others: AsyncIterator[Any]) -> AsyncIterator[Any]:
@@ -314,7 +336,16 @@ async def _after(first: Any, others: AsyncIterator[Any]) -> AsyncIterator[Any]:
 
 
 def _event(value: Json) -> bytes:
-    return b"data: " + json.dumps(value, ensure_ascii=False).encode("utf-8", "replace") + b"\n\n"
+    return b"data: " + _encoded(value) + b"\n\n"
+
+
+def _json(value: Json) -> Response:
+    return Response(_encoded(value), media_type="application/json")
+
+
+def _encoded(value: Json) -> bytes:
+    """As JSON; half a character, which a model may write and nobody can send, as a question mark."""
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _vector(row: Any, form: str | None) -> Any:

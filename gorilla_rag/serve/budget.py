@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 LEAST = 200
@@ -13,6 +13,8 @@ _SHORT = 40
 _WHOLE = {"id", "api_call", "api_name", "code", "example_code", "rule", "version", "notice"}
 _ATOMIC = {"parameters"}
 """Kept whole or not at all: a part of a schema would say something else."""
+_SAFETY = ("failed_checks",)
+"""What tells that code isn't to be trusted goes after the code."""
 _CUT = " …"
 _Place = tuple[Any, Any]
 
@@ -31,7 +33,7 @@ def fit(result: dict[str, Any], most: int) -> dict[str, Any]:
     made = {**json.loads(json.dumps(result)), "cut": False}
     while tokens(made) > most:
         made["cut"] = True
-        if not (_shorten(made) or _drop(made) or _remove(made)):
+        if not (_shorten(made) or _drop(made, kept=_SAFETY) or _remove(made) or _drop(made)):
             break
     return made
 
@@ -46,8 +48,9 @@ def _shorten(made: dict[str, Any]) -> bool:
     return True
 
 
-def _drop(made: dict[str, Any]) -> bool:
-    lists = [place for place in _places(made) if isinstance(place[0][place[1]], list) and place[0][place[1]]]
+def _drop(made: dict[str, Any], kept: Collection[str] = ()) -> bool:
+    found = [place for place in _places(made) if place[1] not in kept]
+    lists = [place for place in found if isinstance(place[0][place[1]], list) and place[0][place[1]]]
     holder, key = max(lists, key=lambda place: tokens(place[0][place[1]]), default=(made, "cut"))
     if not isinstance(holder[key], list):
         return False

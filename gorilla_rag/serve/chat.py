@@ -18,6 +18,7 @@ from gorilla_rag.serve.wire import ChatRequest
 from gorilla_rag.validate import schema_errors, schema_fault
 
 EXTENSION = "gorilla"
+_NOTHING = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 _FIELDS = (
     "api_call",
     "domain",
@@ -146,6 +147,20 @@ class Reply:
             EXTENSION: answer.to_dict(),
         }
 
+    def handed_on(self, said: str) -> dict[str, Any]:
+        """The completion that hands on what called tools said: no model here reads it."""
+        message = {"role": "assistant", "content": said, "refusal": None}
+        choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
+        return {**self._head("chat.completion"), "choices": [choice], "usage": _NOTHING}
+
+    def handed_on_pieces(self, said: str) -> Iterator[dict[str, Any]]:
+        """The same in the pieces of a stream."""
+        yield self.begun()
+        yield self._piece({"content": said})
+        yield self._piece({}, "stop")
+        if self.include_usage:
+            yield {**self._head("chat.completion.chunk"), "choices": [], "usage": _NOTHING}
+
     def begun(self) -> dict[str, Any]:
         """The first piece of a stream."""
         return self._piece({"role": "assistant", "content": ""})
@@ -190,14 +205,6 @@ class Reply:
 
     def _head(self, kind: str) -> dict[str, Any]:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
-
-
-def handed_on(text: str, model: str) -> dict[str, Any]:
-    """A completion that hands on what a called tool said: the question is answered, and no model here reads results."""
-    message = {"role": "assistant", "content": text, "refusal": None}
-    choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
-    nothing = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
-    return {**Reply(model)._head("chat.completion"), "choices": [choice], "usage": nothing}
 
 
 def usage(answer: Answer) -> dict[str, Any]:

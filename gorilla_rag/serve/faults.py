@@ -45,7 +45,7 @@ _STATUS: tuple[tuple[type[BaseException], int], ...] = (
     (RecursionError, 400),
 )
 _CLIENT_GONE = 499
-_HINTS = {404: "the paths are in /openapi.json", 413: "send less"}
+_HINTS = {404: "the paths are in /openapi.json", 408: "send it faster, or in pieces", 413: "send less"}
 _TYPES = {400: "invalid_request_error", 404: "invalid_request_error", 429: "rate_limit_error"}
 _WHAT = {
     400: "The request can't be served as it is.",

@@ -79,7 +79,7 @@ class Guard:
     ) -> None:
         self._app = app
         self._hosts = {host.lower() for host in hosts}
-        self._origins = {origin.lower().rstrip("/") for origin in origins}
+        self._origins = {plain_origin(origin) for origin in origins}
         self._keys = [key.encode() for key in keys]
         self._open = frozenset(open_paths)
 
@@ -99,7 +99,7 @@ class Guard:
                 "this server doesn't go by that name",
                 "use the address that it prints, or start it with --host-name",
             )
-        origin = headers.first(b"origin").lower().rstrip("/")
+        origin = plain_origin(headers.first(b"origin"))
         if origin and origin not in self._origins:
             return 403, "pages of this origin may not call this server", "start it with --origin"
         asks = origin and scope["method"] == "OPTIONS"  # a browser asks first whether it may, without the key
@@ -126,6 +126,11 @@ class _Headers:
 
     def first(self, name: bytes) -> str:
         return next(iter(self.all(name)), "")
+
+
+def plain_origin(origin: str) -> str:
+    """An origin as browsers send it."""
+    return origin.lower().rstrip("/")
 
 
 def _name(host: str) -> str:

@@ -296,7 +296,12 @@ class Models:
     def _seen(self, name: str) -> _Model:
         if name not in self._models:
             raise UsageError(f"no model {name[:80]!r}", hint=f"the models are {', '.join(self._models)}")
-        return self._models[name]
+        model = self._models[name]
+        if model.entry.known and model.state in ("not_downloaded", "stopped"):
+            there = _there(model.entry)  # another program may have fetched or removed it
+            if there != model.state:
+                self._move(model, there)
+        return model
 
     def _move(self, model: _Model, state: State) -> None:
         model.state, model.since, model.used = state, time.time(), time.monotonic()
@@ -307,12 +312,14 @@ class Models:
         idle = self._idle or 0.0
         while not self._closed.wait(min(5.0, idle / 4)):
             with self._changed:
-                for model in self._models.values():
-                    quiet = time.monotonic() - model.used > idle
-                    if model.state == "running" and not model.users and quiet:
-                        model.generator = None
-                        self._move(model, "stopped")
-            gc.collect()
+                now = time.monotonic()
+                running = [one for one in self._models.values() if one.state == "running" and not one.users]
+                quiet = [model for model in running if now - model.used > idle]
+                for model in quiet:
+                    model.generator = None
+                    self._move(model, "stopped")
+            if quiet:
+                gc.collect()
 
 
 def _there(entry: Entry) -> State:

@@ -36,7 +36,7 @@ except ImportError as error:
 from mcp.shared.exceptions import MCPError
 
 import gorilla_rag
-from gorilla_rag.serve.guard import LOOPBACK, Guard, check_binding, named
+from gorilla_rag.serve.guard import LOOPBACK, Guard, check_binding, named, plain_origin
 from gorilla_rag.serve.tools import NOTICE, Tool
 
 PATH = "/mcp"
@@ -116,7 +116,7 @@ def serve_http(
     """
     check_binding(host, keys)
     made = app(tools, host_names=[*host_names, named(host)], origins=origins, keys=keys)
-    uvicorn.run(made, host=host, port=port, log_level="warning", timeout_graceful_shutdown=5)
+    uvicorn.run(made, host=host, port=port, ws="none", log_level="warning", timeout_graceful_shutdown=5)
 
 
 def app(
@@ -140,7 +140,7 @@ def app(
     if origins:
         inner.add_middleware(
             CORSMiddleware,
-            allow_origins=list(origins),
+            allow_origins=[plain_origin(origin) for origin in origins],
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["*"],
             expose_headers=["mcp-session-id"],

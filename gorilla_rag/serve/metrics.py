@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from gorilla_rag.answer import Answer
+from gorilla_rag.serve.answering import Sent
 from gorilla_rag.serve.lifecycle import STATES, Models
-from gorilla_rag.serve.work import Work
 
-_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120)
 
 
 class Metrics:
@@ -16,10 +18,10 @@ class Metrics:
 
     Args:
         models: whose states are told.
-        work: of which is told how much waits and runs.
+        waiting, running: tell how many questions wait and are worked on.
     """
 
-    def __init__(self, models: Models, work: Work) -> None:
+    def __init__(self, models: Models, *, waiting: Callable[[], int], running: Callable[[], int]) -> None:
         self._registry = CollectorRegistry()
         self._requests = self._counter("requests", "Requests by path and status.", "path", "status")
         self._request_seconds = self._histogram("request_seconds", "Seconds until a request was served.", "path")
@@ -28,11 +30,12 @@ class Metrics:
         self._answers = self._counter(
             "answers", "Answers by route, model, mode and what became of them.", "route", "model", "mode", "outcome"
         )
+        self._handed_over = self._counter("handed_over", "Answers that a route left to the fallback.", "route")
         self._errors = self._counter("errors", "Errors by type.", "type")
         self._violations = self._counter("schema_violations", "Answers whose arguments break the documented schema.")
         for name, what, read in (
-            ("queue_depth", "Questions that wait.", lambda: work.waiting),
-            ("running", "Questions that are worked on.", lambda: work.running),
+            ("queue_depth", "Questions that wait.", waiting),
+            ("running", "Questions that are worked on.", running),
         ):
             gauge = Gauge(f"gorilla_rag_{name}", what, registry=self._registry)
             gauge.set_function(read)
@@ -49,11 +52,13 @@ class Metrics:
         self._requests.labels(path, str(status)).inc()
         self._request_seconds.labels(path).observe(seconds)
 
-    def answer(self, answer: Answer, *, route: str, model: str) -> None:
+    def answer(self, answer: Answer, sent: Sent) -> None:
         """Counts an answer, its steps, its tokens and what was wrong with it."""
         failed = {check.name for check in answer.verdict.failed}
         outcome = "refused" if answer.refused else "failed" if failed else "answered"
-        self._answers.labels(route, model, answer.mode, outcome).inc()
+        self._answers.labels(sent.route, sent.target.model, answer.mode, outcome).inc()
+        if sent.first:
+            self._handed_over.labels(sent.first).inc()
         for stage, seconds in answer.timings.items():
             self._stage_seconds.labels(stage).observe(seconds)
         for kind, count in answer.tokens.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import secrets
@@ -14,29 +15,36 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.exceptions import HTTPException
 
-from gorilla_rag.serve.guard import LOOPBACK, App, Guard, Receive, Scope, Send, check_binding
+from gorilla_rag.serve.guard import LOOPBACK, App, Guard, Receive, Scope, Send, check_binding, plain_origin
 from gorilla_rag.serve.metrics import Metrics
 
 OPEN_PATHS = ("/healthz", "/readyz")
 SHUTDOWN_SECONDS = 10
+BODY_SECONDS = 30.0
 log = logging.getLogger("gorilla_rag.serve")
 
 
 class Bounded:
-    """Refuses a request whose body is larger than `most` bytes, told or not."""
+    """Refuses a request whose body is larger than `most` bytes, told or not, or takes longer than `seconds` to come."""
 
-    def __init__(self, app: App, most: int) -> None:
-        self._app, self._most = app, most
+    def __init__(self, app: App, most: int, seconds: float = BODY_SECONDS) -> None:
+        self._app, self._most, self._seconds = app, most, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a request."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        read = 0
+        read, more, ends = 0, True, time.monotonic() + self._seconds
 
         async def counted() -> Any:
-            nonlocal read
-            message = await receive()
+            nonlocal read, more
+            if not more:  # what comes now is that the client leaves
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), max(0.0, ends - time.monotonic()))
+            except TimeoutError as error:
+                raise HTTPException(408, f"the request didn't come within {self._seconds:g} seconds") from error
+            more = bool(message.get("more_body"))
             read += len(message.get("body", b""))
             if read > self._most:
                 raise HTTPException(413, f"the request has more than {self._most} bytes")
@@ -107,9 +115,10 @@ def surrounded(
     if origins:
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=list(origins),
+            allow_origins=[plain_origin(origin) for origin in origins],
             allow_methods=["*"],
             allow_headers=["authorization", "content-type"],
+            expose_headers=["retry-after", "x-request-id"],
         )
     app.add_middleware(Bounded, most=body)
     guarded = Guard(app, hosts=[*LOOPBACK, *host_names], origins=origins, keys=keys, open_paths=OPEN_PATHS)
@@ -124,5 +133,11 @@ def serve(app: App, *, host: str, port: int, keys: Sequence[str]) -> None:
     """
     check_binding(host, keys)
     uvicorn.run(
-        app, host=host, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=SHUTDOWN_SECONDS
+        app,
+        host=host,
+        port=port,
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gorilla_rag.answer import Hit
-from gorilla_rag.errors import Overloaded
+from gorilla_rag.errors import Overloaded, TooSlow
 from gorilla_rag.index.index import Index, Retrieval
 from gorilla_rag.serve.work import Work
 
@@ -54,6 +54,11 @@ class Searches:
         self._wanted: deque[_Wanted] = deque()
         self._tasks = set[asyncio.Task[None]]()
 
+    @property
+    def waiting(self) -> int:
+        """How many questions wait."""
+        return len(self._wanted)
+
     async def found(
         self, question: str, index: Index, *, mode: Retrieval, k: int, filters: Mapping[str, Any]
     ) -> list[Hit]:
@@ -91,11 +96,11 @@ class Searches:
         try:
             hits: Sequence[Any] = await self._work.done(_searched, some[0].index, questions, some[0].how)
         except Exception as error:  # handed over to whoever waits
-            if len(some) > 1:
+            if len(some) > 1 and not isinstance(error, Overloaded | TooSlow):
                 for one in some:
                     await self._answered([one])
                 return
-            hits = [error]
+            hits = [error] * len(some)
         for one, own in zip(some, hits, strict=True):
             one.tell(own)
 

@@ -6,6 +6,7 @@ Chat completions and embeddings follow OpenAI's API as its clients use it; what 
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Annotated, Any, Literal
 
@@ -17,10 +18,13 @@ from gorilla_rag.generate.schema import LABELS
 from gorilla_rag.index.index import Retrieval
 from gorilla_rag.serve.lifecycle import State
 from gorilla_rag.serve.tools import LONGEST_CODE, LONGEST_QUESTION
+from gorilla_rag.validate import unfolds_to
 
 MOST_MESSAGES = 1_000
 MOST_TOOLS = 128
 MOST_TEXTS = 2_048
+LONGEST_SCHEMA = 64_000
+MOST_PARTS = 4_000
 
 
 def _whole(value: Any) -> Any:
@@ -29,10 +33,7 @@ def _whole(value: Any) -> Any:
 
 
 def _sendable(value: Any) -> Any:
-    """JSON that can be sent on: no half of a character, no number that isn't one; no pattern in a schema.
-
-    A pattern of a client's could keep a server busy for ever; nothing else in a schema can.
-    """
+    """JSON that can be sent on: no half of a character, no number that isn't one."""
     if isinstance(value, str):
         value.encode()
     elif isinstance(value, float) and not math.isfinite(value):
@@ -45,7 +46,7 @@ def _sendable(value: Any) -> Any:
 
 
 def _without_patterns(value: Any) -> Any:
-    """A schema without what only a pattern could refuse."""
+    """A schema without what only a pattern could refuse: a pattern of a client's could keep a server busy for ever."""
     if isinstance(value, list):
         return [_without_patterns(one) for one in value]
     if not isinstance(value, dict):
@@ -54,9 +55,18 @@ def _without_patterns(value: Any) -> Any:
     return {name: _without_patterns(one) for name, one in kept.items() if name != "patternProperties"}
 
 
+def _bounded(value: Any) -> Any:
+    """A schema that is applied in no time: neither long, nor of many parts once its references are followed."""
+    if len(json.dumps(value)) > LONGEST_SCHEMA:
+        raise ValueError(f"a schema of more than {LONGEST_SCHEMA} characters")
+    if unfolds_to(value, MOST_PARTS) > MOST_PARTS:
+        raise ValueError(f"a schema of more than {MOST_PARTS} parts, with its references followed")
+    return value
+
+
 _WHOLE = BeforeValidator(_whole)
 Json = Annotated[dict[str, Any], BeforeValidator(_sendable)]
-Schema = Annotated[dict[str, Any], BeforeValidator(lambda value: _without_patterns(_sendable(value)))]
+Schema = Annotated[dict[str, Any], BeforeValidator(lambda value: _bounded(_without_patterns(_sendable(value))))]
 Question = Annotated[str, Field(min_length=1, max_length=LONGEST_QUESTION)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Number = Annotated[int, Field(ge=1, le=len(LABELS)), _WHOLE]
@@ -171,7 +181,7 @@ class ResponseFormat(Open):
 class Function(Open):
     """A function that may be called."""
 
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
     description: str | None = None
     parameters: Schema | None = None
 

@@ -81,8 +81,8 @@ def _for(half: Path, adapter: Path, work: Path) -> Path:
 
 def _scores(engine: Generator, turn: Turn) -> Scores:
     found, _ = engine.label_log_probabilities(list(turn.messages), turn.prefill, TOKENS, reuse=False)
-    scores = np.array(found)
-    return scores - scores.mean()
+    mean = sum(found) / len(found)
+    return np.array([one - mean for one in found])
 
 
 def _cosine(one: Scores, other: Scores) -> float:
