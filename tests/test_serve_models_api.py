@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 
 from gorilla_rag import Gorilla
 from gorilla_rag.generate.base import Generator
+from gorilla_rag.models import registry
 from gorilla_rag.serve.answering import Answering
 from gorilla_rag.serve.app import make_app
 from gorilla_rag.serve.lifecycle import STATES, Entry, Models
@@ -74,6 +75,16 @@ def test_what_the_server_says_fits(client: TestClient) -> None:
     assert not fits(client.put("/v1/models/a/start").json(), "StartModelResponse")
     assert not fits(client.put("/v1/models/a/stop").json(), "StopModelResponse")
     assert fits({"id": "a"}, "StopModelResponse")
+
+
+def test_a_server_is_ready_when_its_model_is_there(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert client.get("/readyz").status_code == 200
+    answering = Answering({}, Models({"a": Entry("a", "a", Toy, known="api-smollm2")}), Routing(Target("a")))
+    monkeypatch.setattr(registry, "state", lambda _: "missing")
+    with TestClient(make_app(answering)) as other:
+        said = other.get("/readyz")
+        assert (said.status_code, said.json()) == (503, {"status": "not_downloaded"})
+        assert other.get("/healthz").status_code == 200
 
 
 def test_a_model_that_fails_says_so_and_is_not_listed(client: TestClient) -> None:

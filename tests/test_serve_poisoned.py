@@ -7,13 +7,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 
 from gorilla_rag import Gorilla
 from gorilla_rag.answer import Answer
 from gorilla_rag.apidoc import ApiDoc
 from gorilla_rag.harm import harm, harms
+from gorilla_rag.serve.answering import Answering
+from gorilla_rag.serve.app import make_app
 from gorilla_rag.serve.budget import fit
 from gorilla_rag.serve.chat import text
+from gorilla_rag.serve.lifecycle import Entry, Models
+from gorilla_rag.serve.routing import Routing, Target
 from gorilla_rag.serve.tools import Tool, tools
 from gorilla_rag.verify import verify
 from tests.conftest import make_doc
@@ -68,6 +73,24 @@ def test_every_client_is_told(name: str, poisoned: Mapping[str, Gorilla]) -> Non
     assert all(one["trusted"] is False for one in said["documents"])
     assert any("harmless" in check for check in said["failed_checks"]) == (name != "description")
     assert "data" in said["notice"]
+
+
+def test_clients_over_http_are_told(poisoned: Mapping[str, Gorilla], generator: Any) -> None:
+    models = Models({"a": Entry("a", "a", lambda: generator)})
+    answering = Answering({"poisoned": poisoned["example"].index}, models, Routing(Target("a")))
+    answering.close = models.close  # type: ignore[method-assign] # the index is another test's too
+    with TestClient(make_app(answering)) as client:
+        asked = {"messages": [{"role": "user", "content": "sing a song"}]}
+        for said in (
+            client.post("/v1/ask", json={"question": "sing a song"}).json(),
+            client.post("/v1/chat/completions", json=asked).json()["gorilla"],
+        ):
+            assert said["trusted"] is False
+            assert [hit["doc"]["trusted"] for hit in said["hits"]] == [False, False]
+            assert "harmless" in [check["name"] for check in said["verdict"]["checks"] if check["outcome"] == "failed"]
+        text = client.post("/v1/chat/completions", json=asked).json()["choices"][0]["message"]["content"]
+        assert "These checks failed:" in text
+        assert "os.system runs what it is given" in text
 
 
 def test_what_somebody_vouched_for_is_not_flagged(generator: Any) -> None:

