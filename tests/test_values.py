@@ -251,3 +251,29 @@ def test_a_number_beside_another_name_is_still_there_for_what_needs_one() -> Non
     found = offered("Transfer 50 from account 123", ("amount",), amount=account, from_account=account)
     assert found
     assert found["properties"]["amount"]["enum"][0] == 50
+
+
+# What may be left out and is named
+
+
+def test_an_option_that_the_question_names_in_all_its_words_is_given() -> None:
+    text, flag = {"type": "string"}, {"type": "boolean"}
+    question = "Send it by express, the card text is 'Get well'"
+    offer = offered(question, gas_mark={"type": "number"}, card_text=text, express=flag, with_breakfast=flag) or {}
+    assert offer["properties"]["express"] == {"const": True}
+    assert sorted(offer["required"]) == ["card_text", "express"]
+    assert "with_breakfast" not in offer["properties"]
+
+
+@pytest.mark.parametrize(
+    "question", ["Send it, but not by express", "No express please", "don't use express", "without express"]
+)
+def test_what_is_named_to_be_left_out_is_for_the_model_to_say(question: str) -> None:
+    assert (offered(question, express={"type": "boolean"}) or {})["properties"]["express"] == {"type": "boolean"}
+
+
+def test_a_year_is_one_without_being_called_so() -> None:
+    whole = {"type": "integer"}
+    offer = offered("How many turtles were there in 2020?", year=whole, releaseYear=whole, years=whole) or {}
+    assert offer["properties"] == {"year": {"enum": [2020]}, "releaseYear": {"enum": [2020]}}
+    assert offered("Is a turtle worth 2,020 shells, or 2020 % of one?", year=whole) is None

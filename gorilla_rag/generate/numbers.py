@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 _SCALES = {
@@ -37,6 +37,7 @@ _DECIMALS = {**_WORDS, "oh": 0}
 _DECIMAL = "|".join(sorted(_DECIMALS, key=len, reverse=True))
 _POINT = rf"(?: point((?:[ -]+(?:{_DECIMAL}))+)\b(?: ({'|'.join(_SPELLED)})\b)?)?"
 _RUN = re.compile(rf"\b((?:an? )?(?:(?:{_ANY})(?:[ -]+(?:and[ -]+)?(?={_ANY}))?)+)\b{_POINT}{_PERCENT}", re.IGNORECASE)
+_YEAR = re.compile(r"(?:1[89]|20)\d\d")
 _NEAR = 60
 _MINUS = re.compile(r"\b(?:minus|negative) $", re.IGNORECASE)
 _A_NUMBER = re.compile(rf"(?:[\d%]|\b(?:{_ANY})) $", re.IGNORECASE)
@@ -50,11 +51,13 @@ class Number:
         value: the number.
         percent: of a percentage, the number in percent.
         beside: the words right before and right after it, in lower case.
+        is_year: whether it is written as a year of these times is: `2026`, not `2,026` or `2026 %`.
     """
 
     value: int | float
     percent: int | float | None = None
     beside: tuple[str, ...] = ()
+    is_year: bool = False
 
     def written(self, *, percent: bool) -> int | float:
         """The number for a parameter that is documented in percent, or isn't."""
@@ -77,8 +80,10 @@ def _found(text: str, match: re.Match[str], values: Iterable[Decimal]) -> Iterat
     sign = _MINUS.search(before[-_NEAR:])
     below = sign is not None and not _A_NUMBER.search(before[: -len(sign.group())][-_NEAR:])
     beside = _beside(before[: -len(sign.group())] if sign and below else before, text[match.end() :])
+    is_year = not below and bool(_YEAR.fullmatch(match.group().strip()))
     for place, value in enumerate(values):
-        yield _number(-value if below and not place else value, beside, percent=bool(match[match.re.groups]))
+        made = _number(-value if below and not place else value, beside, percent=bool(match[match.re.groups]))
+        yield replace(made, is_year=True) if is_year else made
 
 
 def _beside(before: str, after: str) -> tuple[str, ...]:
