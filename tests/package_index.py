@@ -39,13 +39,14 @@ class PackageIndex(ThreadingHTTPServer):
     Attributes:
         slow: whether to stop half way, sending a little now and then.
         left: how many who fetched it went away before its end.
+        asked: how often anybody asked it for anything.
     """
 
     daemon_threads = True
 
     def __init__(self, wheel: Path) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.wheel, self.slow, self.left = wheel, False, 0
+        self.wheel, self.slow, self.left, self.asked = wheel, False, 0, 0
 
     @property
     def address(self) -> str:
@@ -58,6 +59,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """A project's page, or its wheel."""
+        self.server.asked += 1
         wheel = self.server.wheel
         if not self.path.endswith(".whl"):
             page = f'<a href="/{wheel.name}">{wheel.name}</a>'.encode()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -86,6 +87,23 @@ def test_killed_in_a_download_nothing_is_half_there(home: Path, index: PackageIn
         assert BASE in [one["id"] for one in httpx.get(f"{address}/v1/models").json()["data"]]
         left = {path.name for path in (home / "models").iterdir() if path.suffix != ".lock"}
         assert left == {BASE, registry.folder(registry.ENCODER).name}
+
+
+def test_no_address_of_a_clients_is_ever_asked_and_no_link_followed(
+    home: Path, index: PackageIndex, starter_index: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "kept").write_text("x")
+    (home / "models" / "link").symlink_to(tmp_path / "outside")
+    own = index.address.removesuffix("/simple/")
+    with started("--index", str(starter_index), log=None, **environment(home, index)) as (address, _):
+        for name in (f"{own}/model.gguf", own.replace("127.0.0.1", "localhost"), own.replace("http:", ""), "link"):
+            assert httpx.post(f"{address}/v1/models", json={"id": name}).status_code == 404
+            for body in ({"id": BASE, "url": name}, {"id": BASE, "source_url": name}, {"url": name}):
+                assert httpx.post(f"{address}/v1/models", json=body).status_code == 400
+            assert httpx.delete(f"{address}/v1/models/{quote(name, safe='')}").status_code == 404
+    assert index.asked == 0
+    assert (tmp_path / "outside" / "kept").exists()
 
 
 @pytest.mark.parametrize("how", ["another file", "too large"])

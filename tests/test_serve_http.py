@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from gorilla_rag.serve import faults
 from gorilla_rag.serve.lifecycle import Models
 from gorilla_rag.serve.metrics import Metrics
 from gorilla_rag.serve.outside import Bounded
+from gorilla_rag.serve.routing import Routing, Target
 
 COMMAND = str(Path(sys.executable).with_name("gorilla-rag"))
 KEY = "a-key-of-more-than-16-characters"
@@ -412,7 +414,7 @@ def test_nobody_speaks_websockets_with_it(server: str) -> None:
 
 def test_a_body_that_does_not_come_is_not_waited_for() -> None:
     app = FastAPI()
-    faults.handle(app, Metrics(Models({}), waiting=int, running=int))
+    faults.handle(app, Metrics(Models({}), Routing(Target("a")), waiting=int, running=int))
 
     @app.post("/")
     async def read(request: Request) -> int:
@@ -624,6 +626,22 @@ def test_it_ends_when_it_is_told_to(starter_index: Path) -> None:
         httpx.put(f"{address}/v1/models/{registry.GENERATOR}/start", timeout=60)
         began = time.monotonic()
     assert time.monotonic() - began < 15
+
+
+def test_what_is_being_answered_when_it_is_told_to_end_is_answered(starter_index: Path) -> None:
+    said: list[httpx.Response] = []
+    with started("--index", str(starter_index)) as (address, process):
+        httpx.put(f"{address}/v1/models/{registry.GENERATOR}/start", timeout=60)
+        asked = {"question": QUESTION}
+        asking = threading.Thread(target=lambda: said.append(httpx.post(f"{address}/v1/ask", json=asked, timeout=60)))
+        asking.start()
+        while "gorilla_rag_running 1.0" not in httpx.get(f"{address}/metrics").text:
+            time.sleep(0.01)
+        process.terminate()
+        asking.join(30)
+        assert process.wait(30) in (0, -signal.SIGTERM)
+    assert [one.status_code for one in said] == [200]
+    assert said[0].json()["explanation"]
 
 
 # What schemathesis can't know: that a body may be too large, that a deleted model still has a state, that a

@@ -87,6 +87,21 @@ def test_a_server_is_ready_when_its_model_is_there(client: TestClient, monkeypat
         assert other.get("/healthz").status_code == 200
 
 
+def test_where_questions_go_is_among_the_measures(gorilla: Gorilla) -> None:
+    route = Routing(Target("a"), fallback=Target("b", "bm25"), below=0.5, other=Target("b"), share=0.25)
+    answering = Answering({"starter": gorilla.index}, Models({name: Entry(name, name, Toy) for name in "ab"}), route)
+    answering.close = answering.models.close  # type: ignore[method-assign] # the index is another test's too
+    with TestClient(make_app(answering)) as client:
+        client.post("/v1/ask", json={"question": "convert text to speech", "chooser": "model"})
+        measured = client.get("/metrics").text
+    for line in (
+        'gorilla_rag_route_share{route="a",target="a:hybrid"} 0.75',
+        'gorilla_rag_route_share{route="b",target="b:hybrid"} 0.25',
+        'gorilla_rag_fallback_below{target="b:bm25"} 0.5',
+    ):
+        assert line in measured
+
+
 def test_a_model_that_fails_says_so_and_is_not_listed(client: TestClient) -> None:
     assert [one["id"] for one in client.get("/v1/models").json()["data"]] == ["a", "b"]
     failed = client.put("/v1/models/b/start")

@@ -70,6 +70,7 @@ def make_app(answering: Answering, limits: Limits = Limits()) -> FastAPI:
     searches = Searches(quick, waiting=limits.waiting * 4)
     metrics = Metrics(
         answering.models,
+        answering.route,
         waiting=lambda: slow.waiting + quick.waiting + searches.waiting,
         running=lambda: slow.running + quick.running,
     )

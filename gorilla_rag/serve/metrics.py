@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from gorilla_rag.answer import Answer
 from gorilla_rag.serve.answering import Sent
 from gorilla_rag.serve.lifecycle import STATES, Models
+from gorilla_rag.serve.routing import Routing
 
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120)
 
@@ -18,10 +19,13 @@ class Metrics:
 
     Args:
         models: whose states are told.
+        route: where questions go that name none.
         waiting, running: tell how many questions wait and are worked on.
     """
 
-    def __init__(self, models: Models, *, waiting: Callable[[], int], running: Callable[[], int]) -> None:
+    def __init__(
+        self, models: Models, route: Routing, *, waiting: Callable[[], int], running: Callable[[], int]
+    ) -> None:
         self._registry = CollectorRegistry()
         self._requests = self._counter("requests", "Requests by path and status.", "path", "status")
         self._request_seconds = self._histogram("request_seconds", "Seconds until a request was served.", "path")
@@ -46,6 +50,21 @@ class Metrics:
             registry=self._registry,
         )
         self._models = models
+        self._show(route)
+
+    def _show(self, route: Routing) -> None:
+        """Where questions go that name no model."""
+        shares = {"default": (route.model, 1.0)}
+        if route.other:
+            shares = {"a": (route.model, 1 - route.share), "b": (route.other, route.share)}
+        name, what = "gorilla_rag_route_share", "Share of the questions without a model that a route gets first."
+        share = Gauge(name, what, ["route", "target"], registry=self._registry)
+        for one, (target, part) in shares.items():
+            share.labels(one, str(target)).set(part)
+        name, what = "gorilla_rag_fallback_below", "The fallback is asked where confidence is lower."
+        below = Gauge(name, what, ["target"], registry=self._registry)
+        if route.fallback:
+            below.labels(str(route.fallback)).set(route.below)
 
     def request(self, path: str, status: int, seconds: float) -> None:
         """Counts a request, by the route that served it."""
