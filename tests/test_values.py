@@ -265,6 +265,13 @@ def test_an_option_that_the_question_names_in_all_its_words_is_given() -> None:
     assert "with_breakfast" not in offer["properties"]
 
 
+def test_of_several_calls_what_is_named_may_be_meant_for_one() -> None:
+    flag = {"properties": {"express": {"type": "boolean"}}}
+    offer = values.offered(flag, "Send this by express and that as a letter", single=False) or {}
+    assert offer["properties"]["express"] == {"type": "boolean"}
+    assert not offer["required"]
+
+
 @pytest.mark.parametrize(
     "question", ["Send it, but not by express", "No express please", "don't use express", "without express"]
 )

@@ -55,15 +55,18 @@ _DATES = re.compile(
 )
 
 
-def offered(parameters: Mapping[str, Any], question: str, *, longest: int = LONGEST_TEXT) -> dict[str, Any] | None:
+def offered(
+    parameters: Mapping[str, Any], question: str, *, longest: int = LONGEST_TEXT, single: bool = True
+) -> dict[str, Any] | None:
     """The schema of a call's arguments with only what a question gives; `None` where it gives nothing.
 
     Args:
         parameters: JSON Schema of an object.
         question: as asked.
         longest: words of a text that is copied without quotes around it.
+        single: whether one call is written; of several, what the question names may be given to one alone.
     """
-    reader = _Question(question, parameters.get("$defs", {}), longest)
+    reader = _Question(question, parameters.get("$defs", {}), longest, single)
     reader.claimed = frozenset(_names(parameters, reader.defs))
     made = reader.narrowed({**parameters, "type": "object"}, "", needed=True, depth=0)
     return made if made and made["properties"] else None
@@ -100,6 +103,7 @@ class _Question:
     text: str
     defs: Mapping[str, Any]
     longest: int
+    single: bool
     claimed: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -240,7 +244,7 @@ class _Question:
         of those that they name in part, for 72 of 115.
         """
         whole, *parts = bm25_words(name) or [""]
-        return set() < set(parts or [whole]) - STOP_WORDS <= self._words
+        return self.single and set() < set(parts or [whole]) - STOP_WORDS <= self._words
 
     def _speaks_of(self, path: str, schema: Mapping[str, Any]) -> bool:
         """Whether the question has a word of an argument's name, or of its title."""

@@ -137,7 +137,8 @@ class Writer:
         whole = {name for name, value in told.items() if most == 1 and not isinstance(value, Mapping)}
         rest = {name: one for name, one in full.get("properties", {}).items() if name not in whole}
         needed = [name for name in full.get("required", []) if name in rest]
-        offer = _compilable_offer({**full, "properties": rest, "required": needed}, asked, self._question)
+        wanted = {**full, "properties": rest, "required": needed}
+        offer = _compilable_offer(wanted, asked, self._question, single=most == 1)
         each, removed = self._filled(doc, choice, asked, offer, number) if offer else ([{}], ())
         made = []
         for written in _distinct([given_values.without_repeats(one, offer or {}) for one in each]):
@@ -302,22 +303,31 @@ def wanted_arguments(offered: Mapping[str, Any], number: tuple[int, int]) -> tup
     return {"type": "array", "items": offered, "minItems": least, "maxItems": most}, "calls"
 
 
-def offered_arguments(doc: ApiDoc, question: str) -> Mapping[str, Any] | None:
-    """The schema of the arguments that a question may be giving a call of a document; `None` where it gives none."""
+def offered_arguments(doc: ApiDoc, question: str, *, single: bool = True) -> Mapping[str, Any] | None:
+    """The schema of the arguments that a question may be giving a call of a document; `None` where it gives none.
+
+    Args:
+        doc: the document.
+        question: as asked.
+        single: whether one call is written, or a list of them.
+    """
     if doc.kind == "python":
         return evidence.narrowed(doc, question)
-    return _compilable_offer(schema.arguments_schema(doc), question, question)
+    return _compilable_offer(schema.arguments_schema(doc), question, question, single=single)
 
 
-def _compilable_offer(parameters: Mapping[str, Any], asked: str, question: str) -> dict[str, Any] | None:
+def _compilable_offer(
+    parameters: Mapping[str, Any], asked: str, question: str, *, single: bool = True
+) -> dict[str, Any] | None:
     """What a part of the question gives and, of what is required and isn't there, the whole of it.
 
     With shorter texts, and then nothing, where the grammar of it all would be too large.
     """
     for longest in (evidence_values.LONGEST_TEXT, 4, 1):
-        offer = evidence_values.offered(parameters, asked, longest=longest)
+        offer = evidence_values.offered(parameters, asked, longest=longest, single=single)
         if asked != question:
-            offer = _with_required(offer, evidence_values.offered(parameters, question, longest=longest))
+            further = evidence_values.offered(parameters, question, longest=longest, single=single)
+            offer = _with_required(offer, further)
         if offer is None or not any(one.startswith("/: everything") for one in schema.compilable(offer).removed):
             return offer
     return None

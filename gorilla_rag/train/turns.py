@@ -143,11 +143,11 @@ def filling(
     Raises:
         Unwritable: the question isn't seen to give one of the values, or so many calls.
     """
-    offered = offered_arguments(doc, question)
-    if offered is None:
-        return None
     parts = len(question_parts(question)) if most > 1 else 1
     number = (1, 1) if doc.kind == "python" else number_of_calls(doc, question, most=most, parts=parts)
+    offered = offered_arguments(doc, question, single=number[1] == 1)
+    if offered is None:
+        return None
     wanted, key = wanted_arguments(offered, number)
     if not number[0] <= len(calls) <= number[1]:
         raise Unwritable(f"{len(calls)} calls where the question is read as {number[0]} to {number[1]}")
