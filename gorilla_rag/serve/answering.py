@@ -64,7 +64,7 @@ class Answering:
 
     def __init__(self, indexes: Mapping[str, Index], models: Models, route: Routing) -> None:
         self.indexes, self.models, self.route = dict(indexes), models, route
-        self._names = {one.name: None for one in models.all()}
+        self._names = dict.fromkeys(models.names)
         self._tool_sets: OrderedDict[str, Gorilla] = OrderedDict()
         self._lock = threading.Lock()
 

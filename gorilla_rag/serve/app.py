@@ -123,7 +123,7 @@ def _models(app: FastAPI, answering: Answering, moves: Work) -> None:
     models = answering.models
 
     def known(id: str) -> str:  # noqa: A002 (as the API names it)
-        if id not in {one.name for one in models.all()}:
+        if id not in models.names:
             raise NotServed(f"no model {id[:80]!r}", hint="see GET /v1/models, and the registry: models list")
         return id
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -99,6 +99,11 @@ class Models:
         with self._changed:
             one = self._seen(name)
             return Standing(name, one.state, one.error, one.progress, one.since)
+
+    @property
+    def names(self) -> Collection[str]:
+        """What may be asked for, there or not."""
+        return self._models.keys()
 
     def all(self) -> list[Standing]:
         """How every model stands."""

@@ -73,10 +73,9 @@ class Searches:
         how = {"mode": mode, "k": k, "filters": dict(filters)}
         wanted = _Wanted(question, index, how, asyncio.get_running_loop().create_future())
         self._wanted.append(wanted)
+        self._tasks = {task for task in self._tasks if not task.done()}
         if len(self._tasks) < self._work.at_once:
-            task = asyncio.create_task(self._made())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks.add(asyncio.create_task(self._made()))
         return await wanted.found
 
     async def _made(self) -> None:
